@@ -1,0 +1,1 @@
+//! halyard-fn-migrate

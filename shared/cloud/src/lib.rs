@@ -1,0 +1,7 @@
+//! The AWS-shaped and Redis dependencies behind narrow traits.
+//!
+//! `queue` is SQS, `table` is DynamoDB; each has an adapter over the AWS SDK and a twin that runs inside one process.
+//! A twin exists only because a test runs the same contract against it and against the real service.
+
+pub mod queue;
+pub mod table;

@@ -1,0 +1,145 @@
+//! Identifiers. Each is its own type, so that a user's number cannot be handed in where a session is meant.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// A user's number, as the original system's clients know it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct UserId(pub i64);
+
+impl fmt::Display for UserId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Why a text is not an identifier.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected {prefix} and 26 characters of Crockford base 32")]
+pub struct InvalidId {
+    prefix: &'static str,
+}
+
+macro_rules! ulid_id {
+    ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(pub Uuid);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str($prefix)?;
+                f.write_str(std::str::from_utf8(&base32::encode(self.0)).unwrap_or_default())
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidId;
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
+                text.strip_prefix($prefix)
+                    .and_then(base32::decode)
+                    .map(Self)
+                    .ok_or(InvalidId { prefix: $prefix })
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+                s.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+                let text = std::borrow::Cow::<'de, str>::deserialize(d)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+ulid_id!(
+    /// A task: `task_` and the 26 characters of a ULID.
+    TaskId,
+    "task_"
+);
+ulid_id!(
+    /// A login session: `sess_` and the 26 characters of a ULID. One per login; its refresh tokens form a family.
+    SessionId,
+    "sess_"
+);
+
+/// The host of an execution environment, as `/health/nodes` lists it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct NodeId(pub String);
+
+impl fmt::Display for NodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The id that follows one request through logs, queues and answers (`X-Request-Id`).
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RequestId(String);
+
+impl RequestId {
+    /// Takes a client's id if it is well formed: 8 to 128 characters of `A-Z a-z 0-9 . _ -`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let well_formed = (8..=128).contains(&text.len())
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
+        well_formed.then(|| Self(text.to_owned()))
+    }
+
+    /// Makes an id out of 16 random bytes: `req_` and 26 characters.
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        let code = base32::encode(Uuid::from_bytes(bytes));
+        Self(format!("req_{}", std::str::from_utf8(&code).unwrap_or_default()))
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Crockford's base 32 of 128 bits, as the ULID specification writes it.
+mod base32 {
+    use uuid::Uuid;
+
+    const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+
+    pub fn encode(id: Uuid) -> [u8; 26] {
+        let mut rest = id.as_u128();
+        let mut out = [b'0'; 26];
+        for slot in out.iter_mut().rev() {
+            *slot = ALPHABET[(rest & 31) as usize];
+            rest >>= 5;
+        }
+        out
+    }
+
+    pub fn decode(text: &str) -> Option<Uuid> {
+        // 26 characters carry 130 bits: the first may only be 0 to 7.
+        if text.len() != 26 || text.as_bytes()[0] > b'7' {
+            return None;
+        }
+        text.bytes()
+            .try_fold(0_u128, |acc, b| {
+                let digit = ALPHABET.iter().position(|&a| a == b)?;
+                Some((acc << 5) | digit as u128)
+            })
+            .map(Uuid::from_u128)
+    }
+}

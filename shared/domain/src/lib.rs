@@ -1,0 +1,21 @@
+//! The nouns and decisions of Halyard: identifiers, states and their transitions, policies, the clock.
+//!
+//! Nothing here performs I/O, is asynchronous or knows a framework. Every rule that decides something
+//! (may this task move to that state, when does it run again, may this caller do that) is a pure function in
+//! this crate, so that it can be tested with tables and properties.
+
+pub mod authz;
+pub mod clock;
+pub mod entropy;
+pub mod histogram;
+pub mod ids;
+pub mod lane;
+pub mod retry;
+pub mod session;
+pub mod task;
+pub mod user;
+
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use entropy::Entropy;
+pub use ids::{NodeId, RequestId, SessionId, TaskId, UserId};
+pub use lane::{Lane, Priority};

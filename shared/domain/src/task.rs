@@ -1,0 +1,187 @@
+//! A task's states, the transitions between them, and what follows from the end of an attempt.
+
+use std::{fmt, str::FromStr};
+
+use chrono::{DateTime, Duration, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::retry::RetryPolicy;
+
+/// Where a task stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TaskState {
+    /// Waits for a worker.
+    Queued,
+    /// Waits for its time (`scheduled_for`).
+    Scheduled,
+    /// An attempt holds the lease.
+    Running,
+    /// Waits for its next attempt.
+    Retrying,
+    /// Ended well.
+    Completed,
+    /// The task's own code gave up or used up its retries.
+    Failed,
+    /// Somebody cancelled it.
+    Cancelled,
+    /// `expires_in` passed before it could start.
+    Expired,
+    /// The platform gave up: leases lost, unknown type, input that cannot be decoded.
+    Dead,
+}
+
+impl TaskState {
+    /// Every state, in the order of the contract.
+    pub const ALL: [Self; 9] = [
+        Self::Queued,
+        Self::Scheduled,
+        Self::Running,
+        Self::Retrying,
+        Self::Completed,
+        Self::Failed,
+        Self::Cancelled,
+        Self::Expired,
+        Self::Dead,
+    ];
+
+    /// A terminal state never changes.
+    pub fn is_terminal(self) -> bool {
+        matches!(self, Self::Completed | Self::Failed | Self::Cancelled | Self::Expired | Self::Dead)
+    }
+
+    /// May a worker claim a task in this state once it is due?
+    pub fn is_claimable(self) -> bool {
+        matches!(self, Self::Queued | Self::Scheduled | Self::Retrying)
+    }
+
+    /// The transition table: the only place that decides.
+    pub fn may_become(self, next: Self) -> bool {
+        match self {
+            Self::Queued | Self::Scheduled | Self::Retrying => {
+                matches!(next, Self::Running | Self::Cancelled | Self::Expired)
+            }
+            // `Running` to `Running` is a lost lease taken over by the next attempt.
+            Self::Running => {
+                matches!(
+                    next,
+                    Self::Running
+                        | Self::Retrying
+                        | Self::Completed
+                        | Self::Failed
+                        | Self::Cancelled
+                        | Self::Expired
+                        | Self::Dead
+                )
+            }
+            Self::Completed | Self::Failed | Self::Cancelled | Self::Expired | Self::Dead => false,
+        }
+    }
+
+    /// The state's name, as the API and the database write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Scheduled => "scheduled",
+            Self::Running => "running",
+            Self::Retrying => "retrying",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::Expired => "expired",
+            Self::Dead => "dead",
+        }
+    }
+}
+
+impl fmt::Display for TaskState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A text that names no state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be one of queued, scheduled, running, retrying, completed, failed, cancelled, expired, dead")]
+pub struct UnknownState;
+
+impl FromStr for TaskState {
+    type Err = UnknownState;
+    fn from_str(text: &str) -> Result<Self, UnknownState> {
+        Self::ALL.into_iter().find(|state| state.as_str() == text).ok_or(UnknownState)
+    }
+}
+
+/// How an attempt ended, seen from the task's code and the worker around it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AttemptEnd {
+    /// The task's code returned a result.
+    Succeeded,
+    /// The task's code returned an error that may pass (or panicked, or ran out of time).
+    Failed,
+    /// The task's code returned an error that a retry cannot mend.
+    FailedForGood,
+    /// The code noticed that the task was cancelled.
+    Cancelled,
+    /// `expires_at` had passed before the code ran.
+    Expired,
+    /// No code of that type exists here, or its input cannot be decoded.
+    Undecodable,
+    /// The worker vanished: nobody renewed the lease.
+    LeaseLost,
+}
+
+/// What follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// The task ends in this state.
+    End(TaskState),
+    /// The task becomes `retrying` and is due again after this delay.
+    RetryAfter(Duration),
+}
+
+/// Lost leases that a task survives before the platform gives it up.
+pub const MAX_LOST_LEASES: i16 = 5;
+
+/// What a task has been through when a verdict is due.
+#[derive(Debug, Clone, Copy)]
+pub struct AttemptHistory {
+    /// Attempts that ended in failure, this one included.
+    pub failures: i16,
+    /// Leases that were lost, this one included.
+    pub lost_leases: i16,
+    /// Whether somebody asked for the task to be cancelled meanwhile.
+    pub cancel_requested: bool,
+}
+
+/// Decides what follows from the end of an attempt. `jitter` is a random number in `0.0..1.0`.
+///
+/// A result wins over a cancellation that came too late to be noticed; any other end of a task that somebody cancelled
+/// is `cancelled`, never a retry.
+pub fn verdict(end: AttemptEnd, history: AttemptHistory, policy: &RetryPolicy, jitter: f64) -> Verdict {
+    use TaskState::{Cancelled, Completed, Dead, Expired, Failed};
+    match end {
+        AttemptEnd::Succeeded => Verdict::End(Completed),
+        AttemptEnd::Cancelled => Verdict::End(Cancelled),
+        _ if history.cancel_requested => Verdict::End(Cancelled),
+        AttemptEnd::FailedForGood => Verdict::End(Failed),
+        AttemptEnd::Expired => Verdict::End(Expired),
+        AttemptEnd::Undecodable => Verdict::End(Dead),
+        AttemptEnd::Failed => policy.delay(history.failures, jitter).map_or(Verdict::End(Failed), Verdict::RetryAfter),
+        AttemptEnd::LeaseLost if history.lost_leases >= MAX_LOST_LEASES => Verdict::End(Dead),
+        AttemptEnd::LeaseLost => Verdict::RetryAfter(Duration::zero()),
+    }
+}
+
+/// How much one step of priority is worth in waiting time: a task of priority 6 overtakes one of priority 5 that came
+/// this much later. Aging falls out of it, because the order of two tasks never depends on the present.
+pub const AGING_STEP: Duration = Duration::seconds(30);
+
+/// The moment by which tasks of a lane are ordered: when it is due, plus [`AGING_STEP`] for each step of priority.
+pub fn claim_order(available_at: DateTime<Utc>, priority: crate::Priority) -> DateTime<Utc> {
+    available_at + AGING_STEP * i32::from(priority.get())
+}
+
+/// The longest send delay that SQS allows; what is due later is dispatched by beat.
+/// Source: Amazon SQS Developer Guide, "Amazon SQS delay queues".
+pub const MAX_SEND_DELAY: Duration = Duration::minutes(15);
