@@ -1,7 +1,13 @@
 //! Who a caller is: tokens, keys, password hashes, sessions and the one verifier. Knows no HTTP.
 
+pub mod context;
+pub mod encoding;
+pub mod keys;
+pub mod password;
 pub mod principal;
+pub mod token;
 pub mod verifier;
 
+pub use keys::{KeySet, SigningKey};
 pub use principal::Principal;
-pub use verifier::{AuthnError, AuthnFailure};
+pub use verifier::{AuthnError, AuthnFailure, Verifier};

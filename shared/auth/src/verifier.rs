@@ -1,7 +1,16 @@
 //! The one verifier of credentials, shared by the authorizer, `/auth/validate`, refresh and logout.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
-use halyard_domain::{SessionId, UserId, session::Session};
+use chrono::DateTime;
+use halyard_domain::{Clock, SessionId, UserId, session::Session};
+
+use crate::{
+    keys::KeySet,
+    principal::Principal,
+    token::{self, TokenRules},
+};
 
 /// Why a credential is not good. The code is what the 401 problem and its `WWW-Authenticate` header say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -64,4 +73,73 @@ pub trait SessionSource: Send + Sync + std::fmt::Debug {
     /// The session and the user's `auth_epoch` (0 when none was ever written); `None` when there is no such session.
     /// A cached answer may be stale by no more than the stated bound.
     async fn lookup(&self, user: UserId, session: SessionId) -> Result<Option<(Session, i64)>, AuthnError>;
+}
+
+/// Verifies access tokens and asks whether their sessions are live.
+#[derive(Debug)]
+pub struct Verifier {
+    keys: KeySet,
+    rules: TokenRules,
+    sessions: Arc<dyn SessionSource>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Verifier {
+    /// A verifier of tokens that were signed by one of `keys` under `rules`.
+    pub fn new(keys: KeySet, rules: TokenRules, sessions: Arc<dyn SessionSource>, clock: Arc<dyn Clock>) -> Self {
+        Self { keys, rules, sessions, clock }
+    }
+
+    /// The keys it trusts.
+    pub fn keys(&self) -> &KeySet {
+        &self.keys
+    }
+
+    /// Verifies the value of an `Authorization` header: `Bearer`, in any case, spaces, a token (RFC 6750).
+    ///
+    /// # Errors
+    /// Why it is not good, or that nobody can say.
+    pub async fn verify_bearer(&self, header: &str) -> Result<Principal, AuthnError> {
+        self.verify(bearer_token(header)?).await
+    }
+
+    /// Verifies an access token: first what can be known from it alone, then its session.
+    ///
+    /// # Errors
+    /// Why it is not good, or that nobody can say.
+    pub async fn verify(&self, token: &str) -> Result<Principal, AuthnError> {
+        let now = self.clock.now();
+        let claims = token::verify(token, &self.keys, &self.rules, now)?;
+        let user = claims.user_id().ok_or(AuthnFailure::Invalid)?;
+        let (session, epoch) = self.sessions.lookup(user, claims.sid).await?.ok_or(AuthnFailure::Revoked)?;
+        if session.user_id != user || session.id != claims.sid || !session.is_live(now, epoch) {
+            return Err(AuthnFailure::Revoked.into());
+        }
+        let token_end = DateTime::from_timestamp(claims.exp, 0).ok_or(AuthnFailure::Invalid)?;
+        // Name, role and permissions are the session's: it is at least as fresh as the token.
+        Ok(Principal {
+            user_id: user,
+            username: session.username,
+            role: session.role,
+            permissions: session.permissions,
+            session_id: session.id,
+            authenticated_at: session.authenticated_at,
+            expires_at: token_end.min(session.expires_at),
+        })
+    }
+}
+
+/// The token of an `Authorization` header's value.
+///
+/// # Errors
+/// `Missing` for an empty value, `Malformed` for another scheme or anything but one token.
+pub fn bearer_token(header: &str) -> Result<&str, AuthnFailure> {
+    let header = header.trim();
+    if header.is_empty() {
+        return Err(AuthnFailure::Missing);
+    }
+    let (scheme, token) = header.split_once(' ').ok_or(AuthnFailure::Malformed)?;
+    let token = token.trim_start();
+    let is_bearer = scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() && !token.contains(char::is_whitespace);
+    is_bearer.then_some(token).ok_or(AuthnFailure::Malformed)
 }

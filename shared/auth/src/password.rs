@@ -1,0 +1,149 @@
+//! Passwords: Argon2id (RFC 9106) in PHC strings, off the async threads, few at a time.
+
+use std::{sync::Arc, time::Duration};
+
+use argon2::{
+    Algorithm, Argon2, Params, PasswordHasher as _, PasswordVerifier as _, Version,
+    password_hash::{
+        Error as HashError,
+        phc::{Output, ParamsString, PasswordHash, Salt},
+    },
+};
+use halyard_domain::Entropy;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+/// How long a request waits for its turn before it is told that the service is busy.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// A stored hash that asks for more memory than this is not computed: 256 MiB.
+const MAX_MEMORY_KIB: u32 = 256 * 1024;
+
+/// The cost of a hash. OWASP's Password Storage Cheat Sheet asks for at least 19,456 KiB, 2 iterations, 1 lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HashingCost {
+    /// Memory, in KiB.
+    pub memory_kib: u32,
+    /// Passes over the memory.
+    pub iterations: u32,
+    /// Lanes.
+    pub parallelism: u32,
+}
+
+/// Why a password could not be hashed or checked. A wrong password is not an error.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PasswordError {
+    /// The parameters make no sense.
+    #[error("the password hashing parameters are not valid: {0}")]
+    Parameters(String),
+    /// Too many at once; worth another try in a moment.
+    #[error("too many passwords are being checked")]
+    Busy,
+    /// The stored text is no Argon2 hash that can be checked.
+    #[error("the stored password hash is not valid")]
+    Stored,
+}
+
+/// Hashes and checks passwords. At most `concurrency` at once, so that the memory in use has a bound:
+/// `concurrency` times [`HashingCost::memory_kib`].
+#[derive(Debug)]
+pub struct Hasher {
+    params: Params,
+    permits: Semaphore,
+    /// What an unknown user's password is checked against: it fails after the same time as a real one.
+    decoy: Arc<str>,
+}
+
+impl Hasher {
+    /// A hasher of that cost.
+    ///
+    /// # Errors
+    /// When the cost is outside what Argon2 allows.
+    pub fn new(cost: HashingCost, concurrency: usize) -> Result<Self, PasswordError> {
+        let bad = |e: &dyn std::fmt::Display| PasswordError::Parameters(e.to_string());
+        if cost.memory_kib > MAX_MEMORY_KIB {
+            return Err(PasswordError::Parameters(format!("more than {MAX_MEMORY_KIB} KiB of memory")));
+        }
+        let params = Params::new(cost.memory_kib, cost.iterations, cost.parallelism, Some(32)).map_err(|e| bad(&e))?;
+        let decoy = decoy(&params).map_err(|e| bad(&e))?;
+        Ok(Self { params, permits: Semaphore::new(concurrency.max(1)), decoy: decoy.into() })
+    }
+
+    /// Hashes a password with a new random salt of 128 bits. Answers with a PHC string.
+    ///
+    /// # Errors
+    /// [`PasswordError::Busy`] after 5 s of waiting.
+    pub async fn hash(&self, password: &str, entropy: &Entropy) -> Result<String, PasswordError> {
+        let (salt, password, argon2) = (entropy.bytes::<16>(), password.to_owned(), self.argon2());
+        let _turn = self.turn().await?;
+        blocking(move || {
+            let hash: PasswordHash = argon2
+                .hash_password_with_salt(password.as_bytes(), &salt)
+                .map_err(|e| PasswordError::Parameters(e.to_string()))?;
+            Ok(hash.to_string())
+        })
+        .await
+    }
+
+    /// Is this the password of `stored`? Takes as long without a `stored` hash (an unknown user) as with one.
+    ///
+    /// # Errors
+    /// [`PasswordError::Busy`] after 5 s of waiting; [`PasswordError::Stored`] when `stored` is no hash.
+    pub async fn verify(&self, password: &str, stored: Option<&str>) -> Result<bool, PasswordError> {
+        let known = stored.is_some();
+        let stored: Arc<str> = stored.map_or_else(|| Arc::clone(&self.decoy), Arc::from);
+        let (password, argon2) = (password.to_owned(), self.argon2());
+        let _turn = self.turn().await?;
+        let matches = blocking(move || check(&argon2, &password, &stored)).await?;
+        Ok(matches && known)
+    }
+
+    /// Was the hash made at another cost, so that it should be made anew while the password is at hand?
+    pub fn needs_rehash(&self, stored: &str) -> bool {
+        let Ok(hash) = PasswordHash::new(stored) else { return true };
+        let Ok(params) = Params::try_from(&hash) else { return true };
+        let cost = |p: &Params| (p.m_cost(), p.t_cost(), p.p_cost(), p.output_len());
+        hash.algorithm != argon2::ARGON2ID_IDENT
+            || hash.version != Some(Version::V0x13.into())
+            || cost(&params) != cost(&self.params)
+    }
+
+    fn argon2(&self) -> Argon2<'static> {
+        Argon2::new(Algorithm::Argon2id, Version::V0x13, self.params.clone())
+    }
+
+    async fn turn(&self) -> Result<SemaphorePermit<'_>, PasswordError> {
+        let turn = tokio::time::timeout(PATIENCE, self.permits.acquire()).await;
+        turn.ok().and_then(Result::ok).ok_or(PasswordError::Busy)
+    }
+}
+
+fn check(argon2: &Argon2<'_>, password: &str, stored: &str) -> Result<bool, PasswordError> {
+    let hash = PasswordHash::new(stored).map_err(|_| PasswordError::Stored)?;
+    let params = Params::try_from(&hash).map_err(|_| PasswordError::Stored)?;
+    if params.m_cost() > MAX_MEMORY_KIB {
+        return Err(PasswordError::Stored);
+    }
+    match argon2.verify_password(password.as_bytes(), &hash) {
+        Ok(()) => Ok(true),
+        Err(HashError::PasswordInvalid) => Ok(false),
+        Err(_) => Err(PasswordError::Stored),
+    }
+}
+
+/// A hash of the present cost that no password has.
+fn decoy(params: &Params) -> Result<String, HashError> {
+    let hash = PasswordHash {
+        algorithm: argon2::ARGON2ID_IDENT,
+        version: Some(Version::V0x13.into()),
+        params: ParamsString::try_from(params)?,
+        salt: Some(Salt::new(&[0x5a; 16])?),
+        hash: Some(Output::new(&[0; 32])?),
+    };
+    Ok(hash.to_string())
+}
+
+/// Runs `work` on a blocking thread and waits for it: Argon2 holds its thread for tens of milliseconds.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, PasswordError> + Send + 'static,
+) -> Result<T, PasswordError> {
+    tokio::task::spawn_blocking(work).await.unwrap_or(Err(PasswordError::Busy))
+}
