@@ -1,1 +1,22 @@
-//! halyard-config
+//! Typed configuration, and the only reader of the environment.
+//!
+//! A function names what it needs as a struct ([`functions`]); [`FromVars::load`] reads it and reports *every* error at
+//! once, each with its variable's name and never with a secret's value.
+
+pub mod functions;
+mod reader;
+mod secret;
+pub mod settings;
+mod vars;
+
+pub use functions::{
+    AuthConfig, AuthorizerConfig, BeatConfig, CommonConfig, LeaseConfig, MigrateConfig, StatusConfig, TasksConfig,
+    WorkerConfig,
+};
+pub use reader::{ConfigError, FromVars, Reader, VarError};
+pub use secret::Secret;
+pub use settings::{
+    AdminConfig, CloudKind, DatabaseConfig, Environment, NodeConfig, PasswordConfig, QueueConfig, RedisConfig,
+    SigningConfig, TableConfig, TokenConfig,
+};
+pub use vars::Vars;

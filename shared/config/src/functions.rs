@@ -1,0 +1,172 @@
+//! One struct per function, composed of concerns.
+
+use std::time::Duration;
+
+use crate::{
+    AdminConfig, CloudKind, DatabaseConfig, Environment, FromVars, NodeConfig, PasswordConfig, QueueConfig, Reader,
+    RedisConfig, SigningConfig, TableConfig, TokenConfig,
+};
+
+/// What every function reads.
+#[derive(Debug, Clone)]
+pub struct CommonConfig {
+    /// Which deployment.
+    pub environment: Environment,
+    /// Where queues and tables come from.
+    pub cloud: CloudKind,
+    /// The host.
+    pub node: NodeConfig,
+    /// Whether requests are counted against limits; only the local environment may turn that off.
+    pub rate_limits: bool,
+    /// A filter as `tracing` writes it: `info`, `warn,halyard_jobs=debug`.
+    pub log_level: String,
+}
+
+impl FromVars for CommonConfig {
+    fn read(r: &mut Reader<'_>) -> Option<Self> {
+        let environment = Environment::read(r);
+        let cloud = CloudKind::read(r);
+        let node = NodeConfig::read(r);
+        let mut rate_limits = r.word_or("RATE_LIMITS", true, &[("on", true), ("off", false)]);
+        if rate_limits == Some(false) && !r.is_local() {
+            rate_limits = r.fail("RATE_LIMITS", "may be off only with HALYARD_ENV=local");
+        }
+        let log_level = r.text_or("LOG_LEVEL", "info").to_lowercase();
+        Some(Self { environment: environment?, cloud: cloud?, node: node?, rate_limits: rate_limits?, log_level })
+    }
+}
+
+macro_rules! composed {
+    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty,)+ }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone)]
+        pub struct $name { $($(#[$field_doc])* pub $field: $type,)+ }
+
+        impl FromVars for $name {
+            fn read(r: &mut Reader<'_>) -> Option<Self> {
+                // Every part is read before any is missed, so that all errors are found.
+                $(let $field = <$type>::read(r);)+
+                Some(Self { $($field: $field?,)+ })
+            }
+        }
+    };
+}
+
+composed!(
+    /// functions/auth.
+    AuthConfig {
+        /// What every function reads.
+        common: CommonConfig,
+        /// Users.
+        database: DatabaseConfig,
+        /// Session cache, limits.
+        redis: RedisConfig,
+        /// Sessions.
+        tables: TableConfig,
+        /// Verification.
+        token: TokenConfig,
+        /// Issue.
+        signing: SigningConfig,
+        /// Hashing.
+        password: PasswordConfig,
+    }
+);
+
+composed!(
+    /// authorizer.
+    AuthorizerConfig {
+        /// What every function reads.
+        common: CommonConfig,
+        /// Session cache.
+        redis: RedisConfig,
+        /// Sessions.
+        tables: TableConfig,
+        /// Verification.
+        token: TokenConfig,
+    }
+);
+
+composed!(
+    /// functions/tasks.
+    TasksConfig {
+        /// What every function reads.
+        common: CommonConfig,
+        /// Tasks.
+        database: DatabaseConfig,
+        /// Limits.
+        redis: RedisConfig,
+        /// Doorbells.
+        queues: QueueConfig,
+        /// Log lines.
+        tables: TableConfig,
+    }
+);
+
+composed!(
+    /// functions/status.
+    StatusConfig {
+        /// What every function reads.
+        common: CommonConfig,
+        /// Nodes, and whether the database is up.
+        database: DatabaseConfig,
+        /// Limits, and whether Redis is up.
+        redis: RedisConfig,
+        /// Whether the queues are up, and how full.
+        queues: QueueConfig,
+    }
+);
+
+composed!(
+    /// functions/worker.
+    WorkerConfig {
+        /// What every function reads.
+        common: CommonConfig,
+        /// Tasks.
+        database: DatabaseConfig,
+        /// Doorbells of retries.
+        queues: QueueConfig,
+        /// Log lines.
+        tables: TableConfig,
+        /// Leases.
+        lease: LeaseConfig,
+    }
+);
+
+composed!(
+    /// functions/beat.
+    BeatConfig {
+        /// What every function reads.
+        common: CommonConfig,
+        /// Outbox, leases, statistics, nodes.
+        database: DatabaseConfig,
+        /// Doorbells.
+        queues: QueueConfig,
+    }
+);
+
+composed!(
+    /// functions/migrate.
+    MigrateConfig {
+        /// What every function reads.
+        common: CommonConfig,
+        /// What is migrated.
+        database: DatabaseConfig,
+        /// Hashing of the administrator's password.
+        password: PasswordConfig,
+        /// The first administrator.
+        admin: AdminConfig,
+    }
+);
+
+/// How long an attempt holds its task without renewing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LeaseConfig {
+    /// The lease's length.
+    pub length: Duration,
+}
+
+impl FromVars for LeaseConfig {
+    fn read(r: &mut Reader<'_>) -> Option<Self> {
+        Some(Self { length: Duration::from_secs(r.number_or("LEASE_SECONDS", 15, 2..=900)?) })
+    }
+}
