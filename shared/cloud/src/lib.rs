@@ -1,7 +1,14 @@
-//! The AWS-shaped and Redis dependencies behind narrow traits.
+//! The AWS-shaped and Redis dependencies behind narrow traits, and the stores that live in them.
 //!
 //! `queue` is SQS, `table` is DynamoDB; each has an adapter over the AWS SDK and a twin that runs inside one process.
 //! A twin exists only because a test runs the same contract against it and against the real service.
 
 pub mod queue;
+pub mod redis;
+pub mod round_trips;
+pub mod sessions;
 pub mod table;
+pub mod task_logs;
+
+pub use sessions::Sessions;
+pub use task_logs::TaskLogs;
