@@ -40,7 +40,7 @@ pub enum KeyError {
     /// Not the JSON that is expected.
     #[error("not a JSON Web Key{0}")]
     Json(&'static str),
-    /// Another kind of key than Ed25519 for EdDSA signatures.
+    /// Another kind of key than Ed25519 for `EdDSA` signatures.
     #[error("key {0:?}: only OKP keys on Ed25519 for EdDSA signatures are accepted")]
     NotEd25519(String),
     /// `x` or `d` are not the bytes of a key, or do not belong together.

@@ -189,7 +189,9 @@ impl RefreshTokens {
     fn mac(&self, label: &[u8], parts: &[&[u8]]) -> hmac::Tag {
         let mut context = hmac::Context::with_key(&self.0);
         context.update(label);
-        parts.iter().for_each(|part| context.update(part));
+        for part in parts {
+            context.update(part);
+        }
         context.sign()
     }
 }
