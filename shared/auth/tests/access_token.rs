@@ -1,9 +1,10 @@
 //! Access tokens: what is issued verifies, and nothing else does.
+#![allow(clippy::unwrap_used, reason = "a panic is a failed test")]
 
 mod common;
 
 use chrono::Duration;
-use common::{KID, forge, good_claims, good_header, grant, key_pair, key_set, now, rules, session};
+use common::{KID, TTL, forge, good_claims, good_header, grant, key_pair, key_set, now, rules, session};
 use halyard_auth::{
     AuthnFailure::{self, Expired, Invalid, Malformed, Missing, WrongKind},
     KeySet,
@@ -39,7 +40,7 @@ fn without(mut object: Value, member: &str) -> Value {
 #[test]
 fn an_issued_token_verifies() {
     let session = session();
-    let (token, end) = token::issue(&key_pair(KID, 1).0, &rules(), &grant(&session), now(), &Entropy::seeded(1));
+    let (token, end) = token::issue(&key_pair(KID, 1).0, &rules(), TTL, &grant(&session), now(), &Entropy::seeded(1));
     assert!(token.len() < 1000, "{} characters", token.len());
     assert_eq!(end, now() + Duration::hours(1));
     let claims = verify(&token).unwrap();
@@ -52,7 +53,7 @@ fn an_issued_token_verifies() {
 #[test]
 fn two_tokens_of_one_moment_differ() {
     let (session, entropy) = (session(), Entropy::seeded(1));
-    let issue = || token::issue(&key_pair(KID, 1).0, &rules(), &grant(&session), now(), &entropy).0;
+    let issue = || token::issue(&key_pair(KID, 1).0, &rules(), TTL, &grant(&session), now(), &entropy).0;
     assert_ne!(issue(), issue());
 }
 
@@ -216,7 +217,7 @@ proptest! {
         record.id = SessionId(uuid::Uuid::from_u128(session_id));
         record.role = role;
         record.permissions = Grants(personal);
-        let (token, _) = token::issue(&key_pair(KID, 1).0, &rules(), &grant(&record), now(), &Entropy::seeded(1));
+        let (token, _) = token::issue(&key_pair(KID, 1).0, &rules(), TTL, &grant(&record), now(), &Entropy::seeded(1));
         let claims = verify(&token).unwrap();
         prop_assert_eq!(claims.user_id(), Some(record.user_id));
         prop_assert_eq!(claims.username, record.username);

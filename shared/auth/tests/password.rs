@@ -1,4 +1,5 @@
 //! Passwords. The cost is low here: what is tested is not Argon2.
+#![allow(clippy::unwrap_used, reason = "a panic is a failed test")]
 
 use halyard_auth::password::{Hasher, HashingCost, PasswordError};
 use halyard_domain::Entropy;

@@ -1,4 +1,5 @@
 //! The verifier: a good token of a live session, or a reason why not.
+#![allow(clippy::unwrap_used, reason = "a panic is a failed test")]
 
 mod common;
 
@@ -6,7 +7,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::Duration;
-use common::{KID, grant, key_pair, key_set, now, rules, session};
+use common::{KID, TTL, grant, key_pair, key_set, now, rules, session};
 use halyard_auth::{
     AuthnError,
     AuthnFailure::{self, Expired, Invalid, Malformed, Missing, Revoked},
@@ -35,7 +36,7 @@ impl SessionSource for Store {
 
 fn bearer() -> String {
     let session = session();
-    let (token, _) = token::issue(&key_pair(KID, 1).0, &rules(), &grant(&session), now(), &Entropy::seeded(1));
+    let (token, _) = token::issue(&key_pair(KID, 1).0, &rules(), TTL, &grant(&session), now(), &Entropy::seeded(1));
     format!("Bearer {token}")
 }
 

@@ -20,15 +20,13 @@ const TYPE: &str = "at+jwt";
 /// `client_id`, which RFC 9068 requires: there is one client, the platform's own sign-in.
 const CLIENT: &str = "halyard";
 
-/// For whom and by whom tokens are issued, and for how long.
+/// By whom and for whom tokens are issued.
 #[derive(Debug, Clone)]
 pub struct TokenRules {
     /// `iss`.
     pub issuer: String,
     /// `aud`.
     pub audience: String,
-    /// How long an access token is good.
-    pub access_ttl: Duration,
 }
 
 /// What a token is issued about.
@@ -90,16 +88,17 @@ impl AccessClaims {
     }
 }
 
-/// Issues an access token at `now`. Answers with the token and its end.
+/// Issues an access token at `now`, good for `ttl`. Answers with the token and its end.
 pub fn issue(
     key: &SigningKey,
     rules: &TokenRules,
+    ttl: Duration,
     grant: &Grant<'_>,
     now: DateTime<Utc>,
     entropy: &Entropy,
 ) -> (String, DateTime<Utc>) {
     let issued = now.timestamp();
-    let end = issued + rules.access_ttl.num_seconds();
+    let end = issued + ttl.num_seconds();
     let claims = AccessClaims {
         iss: rules.issuer.clone(),
         aud: rules.audience.clone(),

@@ -1,5 +1,5 @@
 //! What several tests here need.
-#![allow(dead_code, reason = "each test file uses its own part")]
+#![allow(dead_code, clippy::unwrap_used, reason = "each test file uses its own part; a panic is a failed test")]
 
 use chrono::{DateTime, Duration, Utc};
 use halyard_auth::{
@@ -17,8 +17,10 @@ pub fn now() -> DateTime<Utc> {
     "2026-11-23T12:00:00Z".parse().unwrap()
 }
 
+pub const TTL: Duration = Duration::hours(1);
+
 pub fn rules() -> TokenRules {
-    TokenRules { issuer: "https://halyard.test".into(), audience: "halyard".into(), access_ttl: Duration::hours(1) }
+    TokenRules { issuer: "https://halyard.test".into(), audience: "halyard".into() }
 }
 
 pub fn key_pair(kid: &str, seed: u8) -> (SigningKey, Value) {
