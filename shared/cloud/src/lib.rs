@@ -3,6 +3,7 @@
 //! `queue` is SQS, `table` is DynamoDB; each has an adapter over the AWS SDK and a twin that runs inside one process.
 //! A twin exists only because a test runs the same contract against it and against the real service.
 
+pub mod aws;
 pub mod queue;
 pub mod redis;
 pub mod round_trips;

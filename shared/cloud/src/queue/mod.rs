@@ -1,12 +1,27 @@
 //! Queues with the semantics of an SQS standard queue: at least once, unordered, visibility timeout, delay, redrive.
 
+pub mod limits;
+mod sqs;
+mod store;
+mod twin;
+
 use std::{fmt, time::Duration};
 
 use async_trait::async_trait;
 
+pub use sqs::SqsQueue;
+pub use twin::{DeadLetter, QueueConfig, QueueTwin};
+
 /// A queue's name, as `infra/template.yaml` gives it (without account and region).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct QueueName(pub String);
+
+impl QueueName {
+    /// The name of the queue at a URL: its last segment.
+    pub fn from_url(url: &str) -> Self {
+        Self(url.trim_end_matches('/').rsplit('/').next().unwrap_or_default().to_owned())
+    }
+}
 
 impl fmt::Display for QueueName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -19,7 +34,8 @@ impl fmt::Display for QueueName {
 pub struct Outgoing {
     /// The text, at most 256 KiB.
     pub body: String,
-    /// How long it stays hidden first; 0 to 900 s, whole seconds (SQS' limit).
+    /// How long it stays hidden first; 0 to 900 s, rounded up to whole seconds (SQS' limit). Zero means the queue's own
+    /// default delay.
     pub delay: Duration,
     /// String attributes (trace context).
     pub attributes: Vec<(String, String)>,
