@@ -1,1 +1,35 @@
-//! halyard-http
+//! What every HTTP function shares: routes that know their access and limits, one guard in front of every handler,
+//! extractors, problem details, telemetry.
+//!
+//! A function lists its routes with [`Routes`], which records them for the test that compares code and template, and
+//! puts [`guard`] in front of each handler: identity, limits, headers, compression, logging and panics in one pass.
+//! The caller comes from `requestContext.authorizer.lambda` and from nothing else.
+
+mod compress;
+mod context;
+mod envelope;
+pub mod extract;
+mod gcra;
+pub mod guard;
+mod limit;
+mod problem;
+mod request;
+mod routes;
+pub mod telemetry;
+mod throttle;
+mod time;
+mod trace;
+mod validate;
+
+pub use context::HttpContext;
+pub use envelope::{Items, Success, success};
+pub use extract::{AppPath, AppQuery, Caller, ClientAddress, Cursor, MaybeCaller, MaybeValid, PageQuery, Valid};
+pub use gcra::LocalLimiter;
+pub use limit::{Decision, Limit, Limiter, LimiterDown, Outcome, rate_limit, rate_limit_policy};
+pub use problem::{ApiResult, FieldError, Problem};
+pub use request::RequestInfo;
+pub use routes::{Access, Rate, RouteInfo, Routes};
+pub use throttle::Throttle;
+pub use time::rfc3339;
+pub use trace::TraceContext;
+pub use validate::{Validate, Violations};

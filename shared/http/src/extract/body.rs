@@ -1,0 +1,84 @@
+//! JSON bodies.
+
+use axum::{
+    body::Body,
+    extract::{FromRequest, Request},
+};
+use bytes::Bytes;
+use http::{HeaderMap, header};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use serde::de::DeserializeOwned;
+
+use super::field_error;
+use crate::{Problem, Validate, Violations};
+
+/// Lambda's limit on a request's payload, in bytes. Source: AWS Lambda Developer Guide, "Lambda quotas".
+const LIMIT: usize = 6 * 1024 * 1024;
+
+/// A JSON body that parses into `T` and keeps its rules: else 415, 400 (not JSON), 413 or 422 (which fields, and why).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Valid<T>(pub T);
+
+/// The same, or nothing when the body is empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MaybeValid<T>(pub Option<T>);
+
+impl<T: DeserializeOwned + Validate, S: Sync> FromRequest<S> for Valid<T> {
+    type Rejection = Problem;
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        check_type(request.headers())?;
+        parse(&read(request.into_body()).await?).map(Self)
+    }
+}
+
+impl<T: DeserializeOwned + Validate, S: Sync> FromRequest<S> for MaybeValid<T> {
+    type Rejection = Problem;
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        let body = read(body).await?;
+        if body.is_empty() {
+            return Ok(Self(None));
+        }
+        check_type(&parts.headers)?;
+        parse(&body).map(|value| Self(Some(value)))
+    }
+}
+
+fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    let is_json =
+        kind.eq_ignore_ascii_case("application/json") || (kind.starts_with("application/") && kind.ends_with("+json"));
+    if is_json { Ok(()) } else { Err(Problem::unsupported_media_type("the body must be application/json")) }
+}
+
+async fn read(body: Body) -> Result<Bytes, Problem> {
+    match Limited::new(body, LIMIT).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(Problem::too_large("the body is larger than 6 MiB")),
+        Err(error) => {
+            Err(Problem::bad_request("unreadable_body", "the body could not be read").with_source(error.to_string()))
+        }
+    }
+}
+
+fn parse<T: DeserializeOwned + Validate>(body: &[u8]) -> Result<T, Problem> {
+    let value: T = match serde_json::from_slice(body) {
+        Ok(value) => value,
+        Err(error) if error.is_data() => return Err(locate::<T>(body)),
+        Err(error) => return Err(Problem::bad_request("malformed_json", format!("the body is not JSON: {error}"))),
+    };
+    let mut violations = Violations::default();
+    value.validate(&mut violations);
+    violations.into_result()?;
+    Ok(value)
+}
+
+/// Parses once more, slowly, to say where it goes wrong.
+fn locate<T: DeserializeOwned>(body: &[u8]) -> Problem {
+    let mut json = serde_json::Deserializer::from_slice(body);
+    match serde_path_to_error::deserialize::<_, T>(&mut json) {
+        Err(error) => Problem::unprocessable(vec![field_error(error.path(), &error.inner().to_string())]),
+        Ok(_) => Problem::bad_request("malformed_json", "the body is not the JSON that is asked for"),
+    }
+}

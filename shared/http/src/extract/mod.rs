@@ -1,0 +1,48 @@
+//! Extractors. Each refuses with a problem.
+
+mod body;
+mod caller;
+mod page;
+mod params;
+
+pub use body::{MaybeValid, Valid};
+pub use caller::{Caller, ClientAddress, MaybeCaller};
+pub use page::{Cursor, PageQuery};
+pub use params::{AppPath, AppQuery};
+
+use crate::FieldError;
+
+/// A serde error with the path to where it happened, as a field error.
+fn field_error(path: &serde_path_to_error::Path, message: &str) -> FieldError {
+    let mut pointer = String::new();
+    for segment in path {
+        use serde_path_to_error::Segment;
+        match segment {
+            Segment::Seq { index } => pointer.push_str(&format!("/{index}")),
+            Segment::Map { key } | Segment::Enum { variant: key } => push(&mut pointer, key),
+            Segment::Unknown => {}
+        }
+    }
+    // serde_json adds where in the text; the pointer says it better.
+    let message = message.rsplit_once(" at line ").map_or(message, |(head, _)| head);
+    let quoted = |text: &str| text.split('`').nth(1).map(str::to_owned);
+    if message.starts_with("missing field") {
+        push(&mut pointer, &quoted(message).unwrap_or_default());
+        return FieldError::new(pointer, "required", "is required");
+    }
+    if message.starts_with("unknown field") {
+        let name = quoted(message).unwrap_or_default();
+        if !pointer.ends_with(&format!("/{name}")) {
+            push(&mut pointer, &name);
+        }
+        return FieldError::new(pointer, "unknown_field", "is not known here");
+    }
+    let code = if message.starts_with("invalid type") { "invalid_type" } else { "invalid_value" };
+    FieldError::new(pointer, code, message.to_owned())
+}
+
+/// RFC 6901: `~` and `/` are escaped.
+fn push(pointer: &mut String, key: &str) {
+    pointer.push('/');
+    pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
+}

@@ -1,0 +1,97 @@
+//! Limits: what the middleware needs of a limiter, and the headers of
+//! <https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/>.
+
+use std::{fmt::Write as _, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+/// One limit to apply to one request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limit {
+    /// The policy's name in the headers: `caller`, `account` or `address`.
+    pub name: &'static str,
+    /// Whose: route and principal, account or address.
+    pub key: String,
+    /// How many in a window; also the largest burst.
+    pub quota: u32,
+    /// The window, in seconds.
+    pub window: u32,
+    /// What this request costs.
+    pub cost: u32,
+}
+
+/// What a limiter says of one [`Limit`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Decision {
+    /// May it pass?
+    pub allowed: bool,
+    /// What is left of the quota.
+    pub remaining: u32,
+    /// Until the whole quota is back.
+    pub reset: Duration,
+    /// If it may not pass: until it may.
+    pub retry_after: Duration,
+}
+
+/// Requests of one route that ended with one status class since the last report: the live metrics.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// The route, `GET /tasks/stats`.
+    pub route: Arc<str>,
+    /// 2 for 2xx, and so on.
+    pub class: u8,
+    /// How many.
+    pub count: u32,
+    /// Their durations together, in microseconds.
+    pub micros: u64,
+}
+
+/// The limiter cannot be reached.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the limiter is unavailable: {0}")]
+pub struct LimiterDown(pub String);
+
+/// Applies limits and takes live metrics, in one round trip.
+#[async_trait]
+pub trait Limiter: Send + Sync + std::fmt::Debug {
+    /// Charges every limit, or none when one refuses; adds `outcomes` to the live metrics. One decision for each limit,
+    /// in the same order. Must answer within a quarter of a second or so, or fail.
+    async fn check(
+        &self,
+        limits: &[Limit],
+        outcomes: &[Outcome],
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Decision>, LimiterDown>;
+}
+
+/// The value of `RateLimit-Policy`: `"caller";q=50;w=60`.
+pub fn rate_limit_policy(limits: &[Limit]) -> String {
+    let mut out = String::with_capacity(limits.len() * 24);
+    for limit in limits {
+        separate(&mut out);
+        let _ = write!(out, "\"{}\";q={};w={}", limit.name, limit.quota, limit.window);
+    }
+    out
+}
+
+/// The value of `RateLimit`: `"caller";r=49;t=2`.
+pub fn rate_limit(limits: &[Limit], decisions: &[Decision]) -> String {
+    let mut out = String::with_capacity(limits.len() * 24);
+    for (limit, decision) in limits.iter().zip(decisions) {
+        separate(&mut out);
+        let _ = write!(out, "\"{}\";r={};t={}", limit.name, decision.remaining, seconds_up(decision.reset));
+    }
+    out
+}
+
+fn separate(out: &mut String) {
+    if !out.is_empty() {
+        out.push_str(", ");
+    }
+}
+
+/// Whole seconds, rounded up.
+pub(crate) fn seconds_up(duration: Duration) -> u32 {
+    u32::try_from(duration.as_micros().div_ceil(1_000_000)).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,101 @@
+//! What the guard found out about a request, for handlers and extractors.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::extract::FromRequestParts;
+use chrono::{DateTime, Utc};
+use halyard_auth::Principal;
+use halyard_domain::RequestId;
+use http::request::Parts;
+
+use crate::{
+    HttpContext, Problem, RouteInfo, TraceContext,
+    limit::{Decision, Limit, rate_limit, rate_limit_policy},
+};
+
+/// The request as the guard sees it. Cloning is cheap.
+#[derive(Debug, Clone)]
+pub struct RequestInfo(Arc<State>);
+
+#[derive(Debug)]
+struct State {
+    ctx: HttpContext,
+    route: Arc<RouteInfo>,
+    request_id: RequestId,
+    trace: TraceContext,
+    principal: Option<Principal>,
+    address: Option<String>,
+    /// `RateLimit-Policy` and `RateLimit`, once limits were applied.
+    rate: Mutex<Option<(String, String)>>,
+}
+
+impl RequestInfo {
+    pub(crate) fn new(
+        ctx: HttpContext,
+        route: Arc<RouteInfo>,
+        request_id: RequestId,
+        trace: TraceContext,
+        principal: Option<Principal>,
+        address: Option<String>,
+    ) -> Self {
+        Self(Arc::new(State { ctx, route, request_id, trace, principal, address, rate: Mutex::default() }))
+    }
+
+    /// The request's id, the client's or ours.
+    pub fn request_id(&self) -> &RequestId {
+        &self.0.request_id
+    }
+
+    /// Where the request stands in its trace.
+    pub fn trace(&self) -> TraceContext {
+        self.0.trace
+    }
+
+    /// The same as a `traceparent` value, for messages and rows.
+    pub fn traceparent(&self) -> String {
+        self.0.trace.header()
+    }
+
+    /// The caller, if any.
+    pub fn principal(&self) -> Option<&Principal> {
+        self.0.principal.as_ref()
+    }
+
+    /// The client's address as the gateway saw it.
+    pub fn address(&self) -> Option<&str> {
+        self.0.address.as_deref()
+    }
+
+    /// The route.
+    pub fn route(&self) -> &RouteInfo {
+        &self.0.route
+    }
+
+    /// The wall clock's time.
+    pub fn now(&self) -> DateTime<Utc> {
+        self.0.ctx.clock().now()
+    }
+
+    /// Applies limits and remembers what to say about them in the answer's headers.
+    pub(crate) async fn apply(&self, limits: &[Limit]) -> Vec<Decision> {
+        let decisions = self.0.ctx.check(limits).await;
+        let headers = (rate_limit_policy(limits), rate_limit(limits, &decisions));
+        *self.0.rate.lock().unwrap_or_else(PoisonError::into_inner) = Some(headers);
+        decisions
+    }
+
+    pub(crate) fn take_rate_headers(&self) -> Option<(String, String)> {
+        self.0.rate.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    pub(crate) fn of(parts: &Parts) -> Result<&Self, Problem> {
+        parts.extensions.get::<Self>().ok_or_else(|| Problem::internal_text("a route without its guard"))
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for RequestInfo {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        Self::of(parts).cloned()
+    }
+}

@@ -1,0 +1,165 @@
+//! A function's routes, with who may call them and how often.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    handler::Handler,
+    routing::{MethodFilter, MethodRouter, on},
+};
+use http::Method;
+
+use crate::{HttpContext, Problem, guard::GuardLayer};
+
+/// Which authorizer stands in front of a route, as the template says it too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// `bearer`: an access token.
+    Bearer,
+    /// `cookie`: the dashboard's session cookie.
+    Cookie,
+    /// `optional`: public, and says more to some.
+    Optional,
+    /// None.
+    Public,
+}
+
+/// How often a route may be called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rate {
+    /// As often as the flood shields in front allow; no round trip.
+    Unlimited,
+    /// This often a minute by one caller: the principal, or without one the address. The guard sees to it.
+    PerCaller(u32),
+    /// This often a minute for one account from one address. The handler sees to it: [`crate::Throttle`].
+    PerAccount(u32),
+}
+
+impl Rate {
+    /// No limit.
+    pub const fn none() -> Self {
+        Self::Unlimited
+    }
+
+    /// `n` a minute by one caller.
+    pub const fn per_minute(n: u32) -> Self {
+        Self::PerCaller(n)
+    }
+
+    /// `n` a minute for one account from one address, through [`crate::Throttle`].
+    pub const fn per_account(n: u32) -> Self {
+        Self::PerAccount(n)
+    }
+}
+
+/// One route.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouteInfo {
+    /// The method.
+    pub method: Method,
+    /// The path as the template writes it: `/tasks/status/{id}`.
+    pub path: &'static str,
+    /// Who may call it.
+    pub access: Access,
+    /// How often.
+    pub rate: Rate,
+    /// `GET /tasks/status/{id}`: the route key, which limits and live metrics go by.
+    pub id: Arc<str>,
+}
+
+/// The routes of one function; records what it serves, for the test that compares code and template.
+#[derive(Debug)]
+pub struct Routes<S = ()> {
+    infos: Vec<RouteInfo>,
+    handlers: Vec<MethodRouter<S>>,
+}
+
+impl<S: Clone + Send + Sync + 'static> Default for Routes<S> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<S: Clone + Send + Sync + 'static> Routes<S> {
+    /// None yet.
+    pub fn new() -> Self {
+        Self { infos: Vec::new(), handlers: Vec::new() }
+    }
+
+    /// Serves GET (and HEAD).
+    #[must_use]
+    pub fn get<H: Handler<T, S>, T: 'static>(self, path: &'static str, access: Access, rate: Rate, h: H) -> Self {
+        self.route(Method::GET, path, access, rate, on(MethodFilter::GET, h))
+    }
+
+    /// Serves POST.
+    #[must_use]
+    pub fn post<H: Handler<T, S>, T: 'static>(self, path: &'static str, access: Access, rate: Rate, h: H) -> Self {
+        self.route(Method::POST, path, access, rate, on(MethodFilter::POST, h))
+    }
+
+    /// Serves PUT.
+    #[must_use]
+    pub fn put<H: Handler<T, S>, T: 'static>(self, path: &'static str, access: Access, rate: Rate, h: H) -> Self {
+        self.route(Method::PUT, path, access, rate, on(MethodFilter::PUT, h))
+    }
+
+    /// Serves PATCH.
+    #[must_use]
+    pub fn patch<H: Handler<T, S>, T: 'static>(self, path: &'static str, access: Access, rate: Rate, h: H) -> Self {
+        self.route(Method::PATCH, path, access, rate, on(MethodFilter::PATCH, h))
+    }
+
+    /// Serves DELETE.
+    #[must_use]
+    pub fn delete<H: Handler<T, S>, T: 'static>(self, path: &'static str, access: Access, rate: Rate, h: H) -> Self {
+        self.route(Method::DELETE, path, access, rate, on(MethodFilter::DELETE, h))
+    }
+
+    fn route(
+        mut self,
+        method: Method,
+        path: &'static str,
+        access: Access,
+        rate: Rate,
+        handler: MethodRouter<S>,
+    ) -> Self {
+        let id = format!("{method} {path}").into();
+        self.infos.push(RouteInfo { method, path, access, rate, id });
+        self.handlers.push(handler);
+        self
+    }
+
+    /// What is served.
+    pub fn list(&self) -> &[RouteInfo] {
+        &self.infos
+    }
+
+    /// The router, with the guard in front of every handler, of unknown paths and of wrong methods.
+    pub fn into_router(self, state: S, ctx: HttpContext) -> Router {
+        let rest = GuardLayer::new(ctx.clone(), Arc::new(default_route()));
+        let mut router = Router::new();
+        for (info, handler) in self.infos.into_iter().zip(self.handlers) {
+            let path = info.path;
+            router = router.route(path, handler.layer(GuardLayer::new(ctx.clone(), Arc::new(info))));
+        }
+        router
+            .fallback(unknown_path.layer(rest.clone()))
+            .method_not_allowed_fallback(wrong_method.layer(rest))
+            .with_state(state)
+    }
+}
+
+/// What answers when no route does.
+fn default_route() -> RouteInfo {
+    let path = "$default";
+    RouteInfo { method: Method::GET, path, access: Access::Public, rate: Rate::Unlimited, id: path.into() }
+}
+
+async fn unknown_path() -> Problem {
+    Problem::not_found("there is nothing at this path")
+}
+
+async fn wrong_method() -> Problem {
+    Problem::method_not_allowed()
+}
