@@ -1,10 +1,17 @@
 //! Tables with the semantics of DynamoDB that Halyard uses: items under (pk, sk), conditional writes, strongly
 //! consistent reads, a TTL that deletes late.
 
+mod dynamo;
+pub mod limits;
+mod twin;
+mod writer;
+
 use std::fmt;
 
 use async_trait::async_trait;
+pub use dynamo::DynamoTable;
 use serde_json::{Map, Value};
+pub use twin::TableTwin;
 
 /// A table's name, as `infra/template.yaml` gives it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
