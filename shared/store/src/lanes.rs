@@ -1,0 +1,121 @@
+//! Lanes: pauses, and what waits in them.
+
+use chrono::{DateTime, Utc};
+use halyard_domain::{Lane, UserId};
+use sqlx::PgConnection;
+
+use crate::{Now, Result, rows::parse};
+
+/// Tasks beyond this number are not counted: a long queue costs no more to look at than this.
+pub const COUNT_CAP: i64 = 10_000;
+
+/// How full a lane is. Each number stops at [`COUNT_CAP`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LaneDepth {
+    /// Which.
+    pub lane: Lane,
+    /// Does it hold what it accepts?
+    pub paused: bool,
+    /// Tasks that could start now.
+    pub ready: i64,
+    /// Tasks whose time is to come.
+    pub waiting: i64,
+    /// Tasks that run.
+    pub running: i64,
+    /// Since when the longest waiting of those that could start has been due.
+    pub oldest_ready_at: Option<DateTime<Utc>>,
+}
+
+/// Pauses a lane: it accepts and holds. What runs goes on.
+pub async fn pause(conn: &mut PgConnection, lane: Lane, by: Option<UserId>, now: Now) -> Result<()> {
+    sqlx::query!(
+        "update lanes set paused = true, paused_at = coalesce($2::timestamptz, statement_timestamp()), paused_by = $3
+         where lane = $1",
+        lane.as_str(),
+        now,
+        by.map(|u| u.0),
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Ends a pause, and makes the lane's doorbells due at once: those that rang during the pause found nothing to take.
+pub async fn resume(conn: &mut PgConnection, lane: Lane, now: Now) -> Result<()> {
+    sqlx::query!(
+        "with resumed as (
+             update lanes set paused = false, paused_at = null, paused_by = null where lane = $1 and paused returning lane
+         )
+         update outbox o set ring_at = greatest(o.due_at, coalesce($2::timestamptz, statement_timestamp())), rings = 0
+         from resumed r where o.lane = r.lane",
+        lane.as_str(),
+        now,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The lanes that are paused.
+pub async fn paused(conn: &mut PgConnection) -> Result<Vec<Lane>> {
+    let rows = sqlx::query_scalar!("select lane from lanes where paused order by lane").fetch_all(conn).await?;
+    rows.iter().map(|lane| parse(lane)).collect()
+}
+
+/// Lanes, paused ones left out, in which tasks have been due for longer than `grace`, with how many (at most 100).
+/// A lane of these whose queue is empty needs a doorbell, whatever the outbox says.
+pub async fn needing_doorbell(conn: &mut PgConnection, grace: chrono::Duration, now: Now) -> Result<Vec<(Lane, i64)>> {
+    let rows = sqlx::query!(
+        r#"
+        select l.lane, w.n as "n!"
+        from lanes l, lateral (
+            select count(*) as n from (
+                select from tasks t
+                where t.lane = l.lane and t.state in ('queued', 'scheduled', 'retrying')
+                  and t.available_at <= coalesce($2::timestamptz, statement_timestamp()) - make_interval(secs => $1)
+                order by t.claim_order limit 100) due) w
+        where not l.paused and w.n > 0
+        "#,
+        grace.as_seconds_f64(),
+        now,
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(|row| Ok((parse(&row.lane)?, row.n))).collect()
+}
+
+/// How full the lanes are, in the order of [`Lane::ALL`].
+pub async fn depths(conn: &mut PgConnection, now: Now) -> Result<Vec<LaneDepth>> {
+    let rows = sqlx::query!(
+        r#"
+        select l.lane, l.paused, w.ready as "ready!", w.waiting as "waiting!", w.oldest,
+               (select count(*) from tasks r where r.state = 'running' and r.lane = l.lane) as "running!"
+        from lanes l, lateral (
+            select count(*) filter (where due) as ready, count(*) filter (where not due) as waiting,
+                   min(available_at) filter (where due) as oldest
+            from (
+                select t.available_at, t.available_at <= coalesce($2::timestamptz, statement_timestamp()) as due
+                from tasks t where t.lane = l.lane and t.state in ('queued', 'scheduled', 'retrying')
+                order by t.claim_order limit $1) x) w
+        "#,
+        COUNT_CAP,
+        now,
+    )
+    .fetch_all(conn)
+    .await?;
+    let mut depths = rows
+        .into_iter()
+        .map(|row| {
+            Ok(LaneDepth {
+                lane: parse(&row.lane)?,
+                paused: row.paused,
+                ready: row.ready,
+                waiting: row.waiting,
+                running: row.running,
+                oldest_ready_at: row.oldest,
+            })
+        })
+        .collect::<Result<Vec<_>>>()?;
+    depths.sort_by_key(|d| d.lane);
+    Ok(depths)
+}

@@ -1,0 +1,151 @@
+//! The connections of one execution environment.
+//!
+//! `sqlx::PgPool` returns a connection in a task that it spawns, with a ping to the server. That is work that outlives
+//! the response (a frozen environment would leave it half done) and a round trip for each request, so an environment
+//! keeps its one or two connections in this instead.
+
+use std::{
+    ops::{Deref, DerefMut},
+    str::FromStr as _,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use sqlx::{ConnectOptions as _, Connection as _, PgConnection, postgres::PgConnectOptions};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
+
+use crate::{Result, StoreError, error::faults};
+
+/// The longest wait for a connection, opening one included.
+const ACQUIRE: Duration = Duration::from_secs(2);
+/// A connection idle for longer is tested before use: the other side may have gone while the environment was frozen.
+const TEST_AFTER_IDLE: Duration = Duration::from_secs(5);
+/// The longest wait for the answer to that test.
+const TEST: Duration = Duration::from_millis(500);
+
+/// Settings of each session. What these tables hold changes entirely within a second, so the planner's statistics are
+/// always out of date: plans are made once, without looking at values, and by index wherever there is one.
+const SETTINGS: [(&str, &str); 6] = [
+    ("jit", "off"),
+    ("plan_cache_mode", "force_generic_plan"),
+    ("enable_seqscan", "off"),
+    ("enable_mergejoin", "off"),
+    ("statement_timeout", "15s"),
+    ("idle_in_transaction_session_timeout", "30s"),
+];
+
+/// At most so many connections, opened when first needed and kept.
+#[derive(Clone)]
+pub struct Pool(Arc<Inner>);
+
+struct Inner {
+    options: PgConnectOptions,
+    permits: Arc<Semaphore>,
+    idle: Mutex<Vec<Idle>>,
+}
+
+struct Idle {
+    live: PgConnection,
+    since: Instant,
+    verified: u64,
+}
+
+/// A pool of `size` connections (at least 1) to the database at `url`. Nothing is connected yet.
+///
+/// # Errors
+/// [`StoreError::Internal`] when `url` is not a PostgreSQL URL.
+pub fn connect(url: &str, size: u32) -> Result<Pool> {
+    let options =
+        PgConnectOptions::from_str(url)?.application_name("halyard").options(SETTINGS).disable_statement_logging();
+    let permits = Arc::new(Semaphore::new(size.max(1) as usize));
+    Ok(Pool(Arc::new(Inner { options, permits, idle: Mutex::default() })))
+}
+
+impl Pool {
+    /// A connection of the caller's own until it is dropped.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when none is free, or none can be opened, within two seconds.
+    pub async fn acquire(&self) -> Result<Connection> {
+        crate::within(ACQUIRE, async {
+            let permit = Arc::clone(&self.0.permits)
+                .acquire_owned()
+                .await
+                .map_err(|_| StoreError::unavailable("the pool is closed"))?;
+            let verified = faults();
+            let live = match self.0.take() {
+                Some(idle) => self.0.checked(idle, verified).await?,
+                None => self.0.options.connect().await?,
+            };
+            Ok(Connection { live: Some(live), verified, pool: Arc::clone(&self.0), _permit: permit })
+        })
+        .await
+    }
+
+    /// Closes what is idle and refuses from now on.
+    pub async fn close(&self) {
+        self.0.permits.close();
+        while let Some(idle) = self.0.take() {
+            // The server notices a closed socket as well as a polite farewell.
+            let _ = timeout(TEST, idle.live.close()).await;
+        }
+    }
+}
+
+impl Inner {
+    fn take(&self) -> Option<Idle> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    }
+
+    async fn checked(&self, mut idle: Idle, faults: u64) -> Result<PgConnection> {
+        if idle.verified == faults && idle.since.elapsed() < TEST_AFTER_IDLE {
+            return Ok(idle.live);
+        }
+        if let Ok(Ok(())) = timeout(TEST, idle.live.ping()).await {
+            return Ok(idle.live);
+        }
+        drop(idle);
+        Ok(self.options.connect().await?)
+    }
+}
+
+/// A pooled connection; goes back when dropped.
+pub struct Connection {
+    live: Option<PgConnection>,
+    verified: u64,
+    pool: Arc<Inner>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Deref for Connection {
+    type Target = PgConnection;
+    fn deref(&self) -> &PgConnection {
+        self.live.as_ref().expect("present until dropped")
+    }
+}
+
+impl DerefMut for Connection {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        self.live.as_mut().expect("present until dropped")
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if let Some(live) = self.live.take() {
+            let idle = Idle { live, since: Instant::now(), verified: self.verified };
+            self.pool.idle.lock().unwrap_or_else(PoisonError::into_inner).push(idle);
+        }
+    }
+}
+
+/// One round trip that touches nothing.
+///
+/// # Errors
+/// [`StoreError::Unavailable`] when the server does not answer.
+pub async fn ping(conn: &mut PgConnection) -> Result<()> {
+    Ok(conn.ping().await?)
+}

@@ -1,0 +1,8 @@
+//! Statistics at constant cost, whatever the history: deltas that submit and finish append, totals that [`fold`] keeps,
+//! and an [`overview`] that adds both up.
+
+mod fold;
+mod overview;
+
+pub use fold::{fold, sample_running};
+pub use overview::{Counts, StatsOverview, TypeStats, WorkerStats, overview, user_counts};

@@ -1,0 +1,212 @@
+//! The end of attempts.
+
+use chrono::{DateTime, Utc};
+use halyard_domain::{
+    Lane, TaskId,
+    task::{AGING_STEP, MAX_SEND_DELAY, TaskState},
+};
+use serde_json::value::RawValue;
+use sqlx::PgConnection;
+
+use crate::{
+    Now, Result,
+    rows::{parse, seconds},
+};
+
+/// What becomes of the task.
+#[derive(Debug, Clone)]
+pub enum Ending {
+    /// It ends.
+    Finished {
+        /// In this terminal state.
+        state: TaskState,
+        /// What its code returned.
+        result: Option<Box<RawValue>>,
+        /// Why it did not end well.
+        error: Option<String>,
+    },
+    /// Another attempt.
+    Retry {
+        /// After this long.
+        delay: chrono::Duration,
+        /// Why this one did not end well.
+        error: String,
+    },
+}
+
+/// The end of one attempt.
+#[derive(Debug, Clone)]
+pub struct Finish {
+    /// Which task.
+    pub id: TaskId,
+    /// The attempt's fencing number.
+    pub fence: i64,
+    /// What becomes of the task.
+    pub ending: Ending,
+    /// Did the attempt end in failure? Counted in `failures`.
+    pub failed: bool,
+    /// Did the attempt vanish? Counted in `lost_leases`.
+    pub lease_lost: bool,
+    /// The event's text.
+    pub message: String,
+    /// Last progress, if it changed since the last renewal.
+    pub progress: Option<Box<RawValue>>,
+    /// What the next attempt is to find, if it changed since the last renewal.
+    pub checkpoint: Option<Box<RawValue>>,
+}
+
+/// An end that was committed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FinishedRow {
+    /// Which task.
+    pub id: TaskId,
+    /// Its lane.
+    pub lane: Lane,
+    /// Where it stands now.
+    pub state: TaskState,
+    /// For a retry: when it is due.
+    pub available_at: Option<DateTime<Utc>>,
+    /// For a retry: how long until then, by the database's clock.
+    pub delay: Option<chrono::Duration>,
+    /// The trace context of the request that submitted it, for the doorbell.
+    pub traceparent: Option<String>,
+    /// The id of the request that submitted it, for the doorbell.
+    pub request_id: Option<String>,
+}
+
+/// Commits the ends of attempts, of whatever kinds, in one statement: states and results, events, the statistics'
+/// deltas, and the doorbells owed for retries. An end that is not answered was refused: its attempt no longer holds the
+/// task, which has been given to another or has ended.
+pub async fn finish(conn: &mut PgConnection, ends: &[Finish], now: Now) -> Result<Vec<FinishedRow>> {
+    let columns = Columns::of(ends);
+    let rows = sqlx::query!(
+        r#"
+        with given as (
+            select g.*, c.now
+            from (select coalesce($15::timestamptz, statement_timestamp()) as now) c,
+                 unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::float8[], $7::bool[],
+                        $8::bool[], $9::text[], $10::text[], $11::text[])
+                 as g (id, fence, state, result, error, delay, failed, lease_lost, message, progress, checkpoint)
+        ), done as (
+            update tasks t set
+                state = g.state,
+                result = coalesce(g.result::json, t.result),
+                error = g.error,
+                progress = coalesce(g.progress::json, t.progress),
+                checkpoint = coalesce(g.checkpoint::json, t.checkpoint),
+                failures = t.failures + g.failed::int,
+                lost_leases = t.lost_leases + g.lease_lost::int,
+                lease_until = null,
+                ended_at = case when g.delay is null then g.now end,
+                available_at = coalesce(g.now + make_interval(secs => g.delay), t.available_at),
+                claim_order = coalesce(g.now + make_interval(secs => g.delay) + t.priority * make_interval(secs => $12),
+                                       t.claim_order)
+            from given g
+            where t.id = g.id and t.id = any ($1) and t.state = 'running' and t.fence = g.fence
+            returning t.id, t.user_id, t.task_type, t.lane, t.state, t.attempt, t.available_at, t.ended_at, t.request_id,
+                      t.traceparent, g.message, g.delay, g.now,
+                      case when t.state in ('completed', 'failed')
+                           then extract(epoch from g.now - t.attempt_at)::float8 end as seconds
+        ), event as (
+            insert into task_events (task_id, at, state, attempt, message)
+            select id, now, state, attempt, message from done
+        ), doorbell as (
+            insert into outbox (task_id, lane, due_at, ring_at)
+            select id, lane, available_at,
+                   case when delay > $13 then available_at - make_interval(secs => $14) else available_at end
+            from done where state = 'retrying'
+            on conflict (task_id) do update
+                set due_at = excluded.due_at, ring_at = excluded.ring_at, rings = 0
+        ), counted as (
+            insert into stat_deltas
+                (user_id, task_type, hour, completed, failed, cancelled, expired, dead, seconds, buckets)
+            select user_id, task_type, date_trunc('hour', now, 'UTC'),
+                   count(*) filter (where state = 'completed'), count(*) filter (where state = 'failed'),
+                   count(*) filter (where state = 'cancelled'), count(*) filter (where state = 'expired'),
+                   count(*) filter (where state = 'dead'), coalesce(sum(seconds), 0),
+                   coalesce(array_agg(duration_bucket(seconds)) filter (where seconds is not null), '{}')
+            from done where ended_at is not null group by 1, 2, 3
+        )
+        select id, lane, state, delay, available_at, traceparent, request_id from done
+        "#,
+        &columns.id,
+        &columns.fence,
+        &columns.state as &[&str],
+        &columns.result as &[Option<&str>],
+        &columns.error as &[Option<&str>],
+        &columns.delay as &[Option<f64>],
+        &columns.failed,
+        &columns.lease_lost,
+        &columns.message as &[&str],
+        &columns.progress as &[Option<&str>],
+        &columns.checkpoint as &[Option<&str>],
+        AGING_STEP.as_seconds_f64(),
+        MAX_SEND_DELAY.as_seconds_f64(),
+        crate::outbox::HEAD_START.as_seconds_f64(),
+        now,
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            let delay = row.delay.map(seconds);
+            Ok(FinishedRow {
+                id: TaskId(row.id),
+                lane: parse(&row.lane)?,
+                state: parse(&row.state)?,
+                available_at: delay.map(|_| row.available_at),
+                delay,
+                traceparent: row.traceparent,
+                request_id: row.request_id,
+            })
+        })
+        .collect()
+}
+
+/// The ends, column by column, as `unnest` takes them.
+struct Columns<'a> {
+    id: Vec<uuid::Uuid>,
+    fence: Vec<i64>,
+    state: Vec<&'a str>,
+    result: Vec<Option<&'a str>>,
+    error: Vec<Option<&'a str>>,
+    delay: Vec<Option<f64>>,
+    failed: Vec<bool>,
+    lease_lost: Vec<bool>,
+    message: Vec<&'a str>,
+    progress: Vec<Option<&'a str>>,
+    checkpoint: Vec<Option<&'a str>>,
+}
+
+impl<'a> Columns<'a> {
+    fn of(ends: &'a [Finish]) -> Self {
+        fn column<'a, T>(ends: &'a [Finish], field: impl Fn(&'a Finish) -> T) -> Vec<T> {
+            ends.iter().map(field).collect()
+        }
+        Self {
+            id: column(ends, |e| e.id.0),
+            fence: column(ends, |e| e.fence),
+            state: column(ends, |e| match &e.ending {
+                Ending::Finished { state, .. } => state.as_str(),
+                Ending::Retry { .. } => TaskState::Retrying.as_str(),
+            }),
+            result: column(ends, |e| match &e.ending {
+                Ending::Finished { result, .. } => result.as_deref().map(RawValue::get),
+                Ending::Retry { .. } => None,
+            }),
+            error: column(ends, |e| match &e.ending {
+                Ending::Finished { error, .. } => error.as_deref(),
+                Ending::Retry { error, .. } => Some(error.as_str()),
+            }),
+            delay: column(ends, |e| match &e.ending {
+                Ending::Finished { .. } => None,
+                Ending::Retry { delay, .. } => Some(delay.as_seconds_f64().max(0.0)),
+            }),
+            failed: column(ends, |e| e.failed),
+            lease_lost: column(ends, |e| e.lease_lost),
+            message: column(ends, |e| e.message.as_str()),
+            progress: column(ends, |e| e.progress.as_deref().map(RawValue::get)),
+            checkpoint: column(ends, |e| e.checkpoint.as_deref().map(RawValue::get)),
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! Tasks: submit, read, claim, renew, finish, reap, cancel.
+//!
+//! `domain::task::TaskState::may_become` is the transition table. The statements here hold it after the fact, by what
+//! they demand of the row they change:
+//!
+//! | from | to | the statement's condition |
+//! |---|---|---|
+//! | - | queued, scheduled | `submit`: the id is new |
+//! | queued, scheduled, retrying | running | `claim`: state is claimable, row locked |
+//! | running | completed, failed, cancelled, expired, dead, retrying | `finish`, `release`: state is running **and** the fence is the one that the attempt was given |
+//! | queued, scheduled, retrying | cancelled | `cancel`: state is claimable |
+//!
+//! Nothing changes a row in a terminal state, because no condition admits one.
+
+mod cancel;
+mod claim;
+mod finish;
+mod read;
+mod reap;
+mod renew;
+mod submit;
+
+pub use cancel::{Cancelled, cancel};
+pub use claim::{Claim, Claimed, claim};
+pub use finish::{Ending, Finish, FinishedRow, finish};
+pub use read::{Filter, TaskEvent, TaskRecord, TaskSummary, events, get, list};
+pub use reap::{Lost, expired_leases, release};
+pub use renew::{Renewal, Renewed, renew};
+pub use submit::{NewTask, Submitted, submit, submit_many};

@@ -1,0 +1,264 @@
+//! Accounts.
+
+use chrono::{DateTime, Utc};
+use halyard_domain::{
+    UserId,
+    user::{AccountStatus, Role},
+};
+use sqlx::PgConnection;
+
+use crate::{Now, Result, StoreError, rows::parse};
+
+/// An account.
+#[derive(Debug, Clone, PartialEq)]
+pub struct User {
+    /// The number.
+    pub id: UserId,
+    /// As it was written at registration; unique without regard to case.
+    pub username: String,
+    /// Likewise.
+    pub email: String,
+    /// What the user wants to be called.
+    pub full_name: Option<String>,
+    /// Where the user works.
+    pub department: Option<String>,
+    /// The role.
+    pub role: Role,
+    /// Personal grants, beyond what the role brings.
+    pub permissions: Vec<String>,
+    /// May the account be used?
+    pub status: AccountStatus,
+    /// Was the address confirmed?
+    pub email_verified: bool,
+    /// Is a second factor asked for?
+    pub two_factor_enabled: bool,
+    /// The password's PHC string.
+    pub password_hash: String,
+    /// An object.
+    pub preferences: serde_json::Value,
+    /// Registered.
+    pub created_at: DateTime<Utc>,
+    /// Profile last changed.
+    pub updated_at: DateTime<Utc>,
+    /// Last login.
+    pub last_login: Option<DateTime<Utc>>,
+    /// Logins so far.
+    pub login_count: i64,
+    /// Password last changed.
+    pub password_changed_at: DateTime<Utc>,
+    /// Grows with each change of the profile: the `ETag`.
+    pub version: i64,
+    /// Grows when every session is to end.
+    pub auth_epoch: i64,
+}
+
+/// An account to be.
+#[derive(Debug, Clone)]
+pub struct NewUser {
+    /// Already checked by `domain::user::check_username`.
+    pub username: String,
+    /// Already checked by `domain::user::check_email`.
+    pub email: String,
+    /// What the user wants to be called.
+    pub full_name: Option<String>,
+    /// The password's PHC string.
+    pub password_hash: String,
+    /// The role.
+    pub role: Role,
+}
+
+/// What a profile change changes: `None` leaves a field alone, `Some(None)` clears it.
+#[derive(Debug, Clone, Default)]
+pub struct ProfileChange {
+    /// The new full name.
+    pub full_name: Option<Option<String>>,
+    /// The new address; it counts as unverified then.
+    pub email: Option<String>,
+    /// The new department.
+    pub department: Option<Option<String>>,
+    /// The whole new object, merged by the caller.
+    pub preferences: Option<serde_json::Value>,
+}
+
+struct Row {
+    id: i64,
+    username: String,
+    email: String,
+    full_name: Option<String>,
+    department: Option<String>,
+    role: String,
+    permissions: Vec<String>,
+    status: String,
+    email_verified: bool,
+    two_factor_enabled: bool,
+    password_hash: String,
+    preferences: serde_json::Value,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+    last_login: Option<DateTime<Utc>>,
+    login_count: i64,
+    password_changed_at: DateTime<Utc>,
+    version: i64,
+    auth_epoch: i64,
+}
+
+impl TryFrom<Row> for User {
+    type Error = StoreError;
+    fn try_from(row: Row) -> Result<Self> {
+        Ok(Self {
+            id: UserId(row.id),
+            role: parse(&row.role)?,
+            status: parse(&row.status)?,
+            username: row.username,
+            email: row.email,
+            full_name: row.full_name,
+            department: row.department,
+            permissions: row.permissions,
+            email_verified: row.email_verified,
+            two_factor_enabled: row.two_factor_enabled,
+            password_hash: row.password_hash,
+            preferences: row.preferences,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+            last_login: row.last_login,
+            login_count: row.login_count,
+            password_changed_at: row.password_changed_at,
+            version: row.version,
+            auth_epoch: row.auth_epoch,
+        })
+    }
+}
+
+/// Adds an account.
+///
+/// # Errors
+/// `Conflict(UsernameTaken | EmailTaken)`.
+pub async fn insert(conn: &mut PgConnection, new: &NewUser, now: Now) -> Result<User> {
+    sqlx::query_as!(
+        Row,
+        "insert into users (username, email, full_name, password_hash, role, created_at, updated_at, password_changed_at)
+         select $1, $2, $3, $4, $5, c.now, c.now, c.now
+         from (select coalesce($6::timestamptz, statement_timestamp()) as now) c
+         returning *",
+        new.username,
+        new.email,
+        new.full_name,
+        new.password_hash,
+        new.role.as_str(),
+        now,
+    )
+    .fetch_one(conn)
+    .await?
+    .try_into()
+}
+
+/// The account that a login names: by address when the text holds an `@` (which no user name does), else by name.
+/// Without regard to case.
+pub async fn by_login(conn: &mut PgConnection, username_or_email: &str) -> Result<Option<User>> {
+    let row = if username_or_email.contains('@') {
+        sqlx::query_as!(Row, "select * from users where lower(email) = lower($1)", username_or_email)
+            .fetch_optional(conn)
+            .await?
+    } else {
+        sqlx::query_as!(Row, "select * from users where lower(username) = lower($1)", username_or_email)
+            .fetch_optional(conn)
+            .await?
+    };
+    row.map(User::try_from).transpose()
+}
+
+/// The account with that number.
+pub async fn by_id(conn: &mut PgConnection, id: UserId) -> Result<Option<User>> {
+    let row = sqlx::query_as!(Row, "select * from users where id = $1", id.0).fetch_optional(conn).await?;
+    row.map(User::try_from).transpose()
+}
+
+/// Notes a login.
+pub async fn record_login(conn: &mut PgConnection, id: UserId, now: Now) -> Result<()> {
+    sqlx::query!(
+        "update users set last_login = coalesce($2::timestamptz, statement_timestamp()), login_count = login_count + 1
+         where id = $1",
+        id.0,
+        now,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Changes a profile. `None` when there is no such account, or its version is not `expected_version`.
+///
+/// # Errors
+/// `Conflict(EmailTaken)`.
+pub async fn update_profile(
+    conn: &mut PgConnection,
+    id: UserId,
+    change: &ProfileChange,
+    expected_version: Option<i64>,
+    now: Now,
+) -> Result<Option<User>> {
+    let row = sqlx::query_as!(
+        Row,
+        "update users set
+             full_name = case when $3 then $4 else full_name end,
+             department = case when $5 then $6 else department end,
+             email = coalesce($7, email),
+             email_verified = email_verified and ($7::text is null or lower($7) = lower(email)),
+             preferences = coalesce($8, preferences),
+             version = version + 1,
+             updated_at = coalesce($9::timestamptz, statement_timestamp())
+         where id = $1 and ($2::bigint is null or version = $2)
+         returning *",
+        id.0,
+        expected_version,
+        change.full_name.is_some(),
+        change.full_name.as_ref().and_then(Option::as_deref),
+        change.department.is_some(),
+        change.department.as_ref().and_then(Option::as_deref),
+        change.email,
+        change.preferences,
+        now,
+    )
+    .fetch_optional(conn)
+    .await?;
+    row.map(User::try_from).transpose()
+}
+
+/// Makes sure that the administrator exists: `true` when the account was made now. One that exists, under that name or
+/// that address, is left as it is, password included.
+pub async fn ensure_admin(conn: &mut PgConnection, new: &NewUser, now: Now) -> Result<bool> {
+    let done = sqlx::query!(
+        "insert into users
+             (username, email, full_name, password_hash, role, email_verified, created_at, updated_at, password_changed_at)
+         select $1, $2, $3, $4, $5, true, c.now, c.now, c.now
+         from (select coalesce($6::timestamptz, statement_timestamp()) as now) c
+         where not exists (select from users where lower(username) = lower($1) or lower(email) = lower($2))
+         on conflict do nothing",
+        new.username,
+        new.email,
+        new.full_name,
+        new.password_hash,
+        new.role.as_str(),
+        now,
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Ends every session of the account that exists by now: answers with the new `auth_epoch`, which the caller then puts
+/// into the session store. `None` when there is no such account.
+pub async fn raise_auth_epoch(conn: &mut PgConnection, id: UserId) -> Result<Option<i64>> {
+    let row = sqlx::query!("update users set auth_epoch = auth_epoch + 1 where id = $1 returning auth_epoch", id.0)
+        .fetch_optional(conn)
+        .await?;
+    Ok(row.map(|row| row.auth_epoch))
+}
+
+/// Replaces the hash of the same password by one of another cost, unless the password was changed meanwhile.
+pub async fn replace_password_hash(conn: &mut PgConnection, id: UserId, old: &str, new: &str) -> Result<()> {
+    sqlx::query!("update users set password_hash = $3 where id = $1 and password_hash = $2", id.0, old, new)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
