@@ -2,17 +2,19 @@
 
 use std::{
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicI64, Ordering},
     },
     time::Duration,
 };
 
+use chrono::{DateTime, Utc};
 use halyard_domain::{Clock, Entropy};
+use http::StatusCode;
 
 use crate::{
     gcra::LocalLimiter,
-    limit::{Decision, Limit, Limiter, Outcome},
+    limit::{Decision, Limit, Limiter, LimiterDown, Outcome},
 };
 
 /// What the guard needs of the world. One for each execution environment; cloning is cheap.
@@ -33,6 +35,8 @@ struct Inner {
 
 /// How long a limiter that failed is left alone, in milliseconds, so that not every request waits for it.
 const PAUSE_MS: i64 = 1_000;
+/// Outcomes that wait for a round trip.
+const MOST_OUTCOMES: usize = 256;
 
 impl HttpContext {
     /// Puts a context together. With `enforce` false limits are counted and shown, but refuse nobody (benchmarks).
@@ -60,19 +64,18 @@ impl HttpContext {
 
     /// Applies limits in one round trip, which also carries the outcomes of earlier requests. With the limiter down, the
     /// limits are kept in this environment's memory and the outcomes wait.
-    pub(crate) async fn check(&self, limits: &[Limit]) -> Vec<Decision> {
+    pub(crate) async fn check(&self, route: &str, limits: &[Limit]) -> Vec<Decision> {
         let inner = &*self.0;
         let now = inner.clock.now();
         let mut decisions = None;
-        if now.timestamp_millis() >= inner.down_until.load(Ordering::Relaxed) {
+        if self.may_ask(now) {
             let outcomes = std::mem::take(&mut *self.outcomes());
-            match inner.limiter.check(limits, &outcomes, now).await {
+            match inner.limiter.check(route, limits, &outcomes, now).await {
                 Ok(made) if made.len() == limits.len() => decisions = Some(made),
                 Ok(_) => tracing::error!("the limiter answered with the wrong number of decisions"),
                 Err(error) => {
-                    tracing::warn!(%error, "limits are kept in memory for now");
-                    inner.down_until.store(now.timestamp_millis() + PAUSE_MS, Ordering::Relaxed);
-                    outcomes.into_iter().for_each(|o| add(&mut self.outcomes(), o));
+                    self.pause(now, &error);
+                    self.outcomes().extend(outcomes);
                 }
             }
         }
@@ -83,25 +86,39 @@ impl HttpContext {
         decisions
     }
 
-    /// Notes how a request ended; the next request's round trip reports it.
-    pub(crate) fn record(&self, route: &Arc<str>, status: http::StatusCode, took: Duration) {
-        let class = u8::try_from(status.as_u16() / 100).unwrap_or(5);
-        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        add(&mut self.outcomes(), Outcome { route: Arc::clone(route), class, count: 1, micros });
-    }
-
-    fn outcomes(&self) -> std::sync::MutexGuard<'_, Vec<Outcome>> {
-        self.0.outcomes.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Bounded by itself: routes times classes.
-fn add(all: &mut Vec<Outcome>, one: Outcome) {
-    match all.iter_mut().find(|o| o.class == one.class && o.route == one.route) {
-        Some(same) => {
-            same.count = same.count.saturating_add(one.count);
-            same.micros = same.micros.saturating_add(one.micros);
+    /// Charges a limit whatever it has left.
+    pub(crate) async fn penalise(&self, limit: &Limit) -> Decision {
+        let now = self.0.clock.now();
+        if self.may_ask(now) {
+            match self.0.limiter.penalise(limit, now).await {
+                Ok(decision) => return decision,
+                Err(error) => self.pause(now, &error),
+            }
         }
-        None => all.push(one),
+        self.0.degraded.charge(limit, now)
+    }
+
+    /// Notes how a request ended; the next request's round trip reports it.
+    pub(crate) fn record(&self, route: &Arc<str>, status: StatusCode, duration: Duration) {
+        let at = self.0.clock.now();
+        let mut outcomes = self.outcomes();
+        // While the limiter is down the latest are kept: live metrics are about now, and memory is finite.
+        if outcomes.len() >= MOST_OUTCOMES {
+            outcomes.drain(..MOST_OUTCOMES / 2);
+        }
+        outcomes.push(Outcome { route: Arc::clone(route), status, duration, at });
+    }
+
+    fn may_ask(&self, now: DateTime<Utc>) -> bool {
+        now.timestamp_millis() >= self.0.down_until.load(Ordering::Relaxed)
+    }
+
+    fn pause(&self, now: DateTime<Utc>, error: &LimiterDown) {
+        tracing::warn!(%error, "limits are kept in memory for now");
+        self.0.down_until.store(now.timestamp_millis() + PAUSE_MS, Ordering::Relaxed);
+    }
+
+    fn outcomes(&self) -> MutexGuard<'_, Vec<Outcome>> {
+        self.0.outcomes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -40,17 +40,33 @@ impl LocalLimiter {
         }
         cells.iter().map(|cell| cell.decision(allowed)).collect()
     }
+
+    /// Charges a limit whatever it has left, down to nothing but no further: nobody can shut an account for longer than
+    /// the limit's own window.
+    pub fn charge(&self, limit: &Limit, now: DateTime<Utc>) -> Decision {
+        let now = now.timestamp_micros();
+        let mut arrivals = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut cell = Cell::new(limit, arrivals.get(&limit.key).copied(), now);
+        cell.next = cell.next.min(now + cell.window);
+        arrivals.insert(limit.key.clone(), cell.next);
+        cell.decision(true)
+    }
 }
 
 #[async_trait]
 impl Limiter for LocalLimiter {
     async fn check(
         &self,
+        _route: &str,
         limits: &[Limit],
         _outcomes: &[Outcome],
         now: DateTime<Utc>,
     ) -> Result<Vec<Decision>, LimiterDown> {
         Ok(self.apply(limits, now))
+    }
+
+    async fn penalise(&self, limit: &Limit, now: DateTime<Utc>) -> Result<Decision, LimiterDown> {
+        Ok(self.charge(limit, now))
     }
 }
 

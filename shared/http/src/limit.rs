@@ -5,6 +5,7 @@ use std::{fmt::Write as _, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use http::StatusCode;
 
 /// One limit to apply to one request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,17 +35,17 @@ pub struct Decision {
     pub retry_after: Duration,
 }
 
-/// Requests of one route that ended with one status class since the last report: the live metrics.
+/// How a request ended: for the live metrics.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
     /// The route, `GET /tasks/stats`.
     pub route: Arc<str>,
-    /// 2 for 2xx, and so on.
-    pub class: u8,
-    /// How many.
-    pub count: u32,
-    /// Their durations together, in microseconds.
-    pub micros: u64,
+    /// The answer's status.
+    pub status: StatusCode,
+    /// How long it took.
+    pub duration: Duration,
+    /// When it ended.
+    pub at: DateTime<Utc>,
 }
 
 /// The limiter cannot be reached.
@@ -55,14 +56,18 @@ pub struct LimiterDown(pub String);
 /// Applies limits and takes live metrics, in one round trip.
 #[async_trait]
 pub trait Limiter: Send + Sync + std::fmt::Debug {
-    /// Charges every limit, or none when one refuses; adds `outcomes` to the live metrics. One decision for each limit,
-    /// in the same order. Must answer within a quarter of a second or so, or fail.
+    /// Charges every limit, or none when one refuses; counts a visit to `route` and the `outcomes` of earlier requests.
+    /// One decision for each limit, in the same order. Must answer within a quarter of a second or so, or fail.
     async fn check(
         &self,
+        route: &str,
         limits: &[Limit],
         outcomes: &[Outcome],
         now: DateTime<Utc>,
     ) -> Result<Vec<Decision>, LimiterDown>;
+
+    /// Charges one limit whatever it has left: a failure costs more than a success.
+    async fn penalise(&self, limit: &Limit, now: DateTime<Utc>) -> Result<Decision, LimiterDown>;
 }
 
 /// The value of `RateLimit-Policy`: `"caller";q=50;w=60`.

@@ -78,10 +78,16 @@ impl RequestInfo {
 
     /// Applies limits and remembers what to say about them in the answer's headers.
     pub(crate) async fn apply(&self, limits: &[Limit]) -> Vec<Decision> {
-        let decisions = self.0.ctx.check(limits).await;
+        let decisions = self.0.ctx.check(&self.0.route.id, limits).await;
         let headers = (rate_limit_policy(limits), rate_limit(limits, &decisions));
         *self.0.rate.lock().unwrap_or_else(PoisonError::into_inner) = Some(headers);
         decisions
+    }
+
+    /// Charges a limit whatever it has left.
+    pub(crate) async fn penalise(&self, limit: &Limit) {
+        let decision = self.0.ctx.penalise(limit).await;
+        tracing::debug!(remaining = decision.remaining, limit = limit.name, "a failure was charged");
     }
 
     pub(crate) fn take_rate_headers(&self) -> Option<(String, String)> {

@@ -27,12 +27,11 @@ impl Throttle {
         refuse(&self.0.apply(&limits).await)
     }
 
-    /// Makes a failure cost more than a success: charges the account once more. A refusal here changes nothing for this
-    /// request, but the account stays shut for longer.
+    /// Makes a failure cost more than a success: charges the account once more, whatever it has left.
     pub async fn penalise(&self, account: &str) {
-        let mut limits = self.limits(account, 1);
-        limits.truncate(1);
-        self.0.apply(&limits).await;
+        if let Some(limit) = self.limits(account, 1).first() {
+            self.0.penalise(limit).await;
+        }
     }
 
     fn limits(&self, account: &str, cost: u32) -> Vec<Limit> {

@@ -2,3 +2,12 @@
 //! that the same function runs on Lambda, under `cargo lambda watch` and inside the local gateway.
 
 pub mod function;
+mod host;
+pub mod lambda;
+mod limiter;
+mod sessions;
+
+pub use function::{Answer, Event, Function, FunctionError, Handler, Invocation};
+pub use host::{Host, InitError, Twins};
+pub use limiter::RedisLimiter;
+pub use sessions::VerifierSessions;

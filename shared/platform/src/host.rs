@@ -1,0 +1,166 @@
+//! What a function is given when it starts, and the adapters that follow from it.
+
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
+
+use halyard_cloud::{
+    Sessions,
+    aws::{AwsSettings, SdkConfig},
+    queue::{Queue, SqsQueue},
+    redis::{Redis, SessionCache},
+    table::{DynamoTable, Table, TableName},
+};
+use halyard_config::{CloudKind, CommonConfig, ConfigError, FromVars, QueueConfig, RedisConfig, TableConfig, Vars};
+use halyard_domain::{Clock, Entropy, Lane};
+use halyard_http::HttpContext;
+
+use crate::{RedisLimiter, VerifierSessions};
+
+/// Why a function cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum InitError {
+    /// Its configuration is not usable.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Something else that no retry mends.
+    #[error("{0}")]
+    Other(String),
+}
+
+impl InitError {
+    /// From anything that can say what is wrong.
+    pub fn other(error: impl fmt::Display) -> Self {
+        Self::Other(error.to_string())
+    }
+}
+
+/// Queues and tables that live in the host's process.
+#[derive(Debug, Clone)]
+pub struct Twins {
+    /// The queues.
+    pub queue: Arc<dyn Queue>,
+    /// The tables.
+    pub table: Arc<dyn Table>,
+}
+
+/// One execution environment's surroundings. Every environment has its own, and so its own connections.
+#[derive(Debug)]
+pub struct Host {
+    /// The function's environment variables.
+    pub vars: Vars,
+    /// The function's name.
+    pub function: String,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<Entropy>,
+    /// What stands in for AWS, if the host brings it.
+    pub twins: Option<Twins>,
+    redis: OnceLock<Redis>,
+    sdk: OnceLock<SdkConfig>,
+}
+
+impl Host {
+    /// Surroundings without connections yet.
+    pub fn new(
+        vars: Vars,
+        function: impl Into<String>,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<Entropy>,
+        twins: Option<Twins>,
+    ) -> Self {
+        let function = function.into();
+        Self { vars, function, clock, entropy, twins, redis: OnceLock::new(), sdk: OnceLock::new() }
+    }
+
+    /// Reads a function's configuration.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, at once.
+    pub fn config<C: FromVars>(&self) -> Result<C, InitError> {
+        Ok(C::load(&self.vars)?)
+    }
+
+    /// The queues: SQS, or the host's twin.
+    ///
+    /// # Errors
+    /// When the configuration is wrong, or asks for a twin that the host does not bring.
+    #[expect(clippy::unused_async, reason = "callers need not know which adapters must wait")]
+    pub async fn queue(&self) -> Result<Arc<dyn Queue>, InitError> {
+        if let Some(twins) = self.twins()? {
+            return Ok(twins.queue);
+        }
+        let config: QueueConfig = self.config()?;
+        let urls = Lane::ALL.map(|lane| config.url(lane).to_owned());
+        Ok(Arc::new(SqsQueue::with_urls(self.sdk(), urls)))
+    }
+
+    /// The tables: `DynamoDB`, or the host's twin.
+    ///
+    /// # Errors
+    /// When the configuration is wrong, or asks for a twin that the host does not bring.
+    #[expect(clippy::unused_async, reason = "callers need not know which adapters must wait")]
+    pub async fn table(&self) -> Result<Arc<dyn Table>, InitError> {
+        match self.twins()? {
+            Some(twins) => Ok(twins.table),
+            None => Ok(Arc::new(DynamoTable::new(self.sdk()))),
+        }
+    }
+
+    /// Redis: one connection for this environment, opened now if it answers and else when it does.
+    ///
+    /// # Errors
+    /// When the configuration is wrong; never because Redis is down.
+    pub async fn redis(&self) -> Result<Redis, InitError> {
+        if let Some(redis) = self.redis.get() {
+            return Ok(redis.clone());
+        }
+        let config: RedisConfig = self.config()?;
+        let redis = Redis::new(config.url.expose(), &config.namespace).map_err(InitError::other)?;
+        redis.warm_up().await;
+        Ok(self.redis.get_or_init(|| redis).clone())
+    }
+
+    /// The session store, its reads through the cache in Redis.
+    ///
+    /// # Errors
+    /// When the configuration is wrong.
+    pub async fn sessions(&self, cache_bound: std::time::Duration) -> Result<Sessions, InitError> {
+        let tables: TableConfig = self.config()?;
+        let cache = (!cache_bound.is_zero()).then_some(SessionCache::new(self.redis().await?, cache_bound));
+        Ok(Sessions::new(self.table().await?, TableName(tables.sessions), cache))
+    }
+
+    /// The session store as the verifier asks it.
+    pub fn verifier_sessions(&self, sessions: Sessions) -> VerifierSessions {
+        VerifierSessions::new(sessions, Arc::clone(&self.clock))
+    }
+
+    /// What the guard of every route needs: limits over Redis.
+    ///
+    /// # Errors
+    /// When the configuration is wrong; never because Redis is down.
+    pub async fn http_context(&self) -> Result<HttpContext, InitError> {
+        let common: CommonConfig = self.config()?;
+        let limiter = Arc::new(RedisLimiter::new(self.redis().await?));
+        let (clock, entropy) = (Arc::clone(&self.clock), Arc::clone(&self.entropy));
+        Ok(HttpContext::new(clock, entropy, limiter, common.rate_limits))
+    }
+
+    fn twins(&self) -> Result<Option<Twins>, InitError> {
+        match self.config::<CloudKind>()? {
+            CloudKind::Aws => Ok(None),
+            CloudKind::Twin => {
+                let none = || InitError::other("HALYARD_CLOUD: this host brings no twins");
+                self.twins.clone().map(Some).ok_or_else(none)
+            }
+        }
+    }
+
+    /// The settings of every AWS client of this environment, which share one HTTP client.
+    fn sdk(&self) -> &SdkConfig {
+        self.sdk.get_or_init(|| AwsSettings::from_lookup(|name| self.vars.get(name).map(str::to_owned)).sdk_config())
+    }
+}
