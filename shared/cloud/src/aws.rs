@@ -6,8 +6,9 @@
 
 use std::time::Duration;
 
+pub use aws_config::SdkConfig;
 use aws_config::{
-    BehaviorVersion, Region, SdkConfig, ecs::EcsCredentialsProvider, provider_config::ProviderConfig,
+    BehaviorVersion, Region, ecs::EcsCredentialsProvider, provider_config::ProviderConfig,
     retry::RetryConfig, stalled_stream_protection::StalledStreamProtectionConfig, timeout::TimeoutConfig,
 };
 use aws_sdk_sqs::{
