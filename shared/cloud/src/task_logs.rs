@@ -84,6 +84,15 @@ impl TaskLogs {
         self.table.put_all(&self.name, items).await
     }
 
+    /// The same for the lines of several tasks, in as few batches as possible.
+    pub async fn append_all(&self, lines: Vec<(TaskId, LogLine)>) -> Result<(), TableError> {
+        if lines.is_empty() {
+            return Ok(());
+        }
+        let items = lines.into_iter().map(|(task, line)| item_of(task, line)).collect();
+        self.table.put_all(&self.name, items).await
+    }
+
     /// At most `limit` lines after the cursor `after` (from the start if `None`), each with its own cursor, and the
     /// cursor to go on from if there are more.
     pub async fn read(

@@ -1,0 +1,121 @@
+//! The pure part: what happens to a claimed task before it runs, and what follows from how it ended.
+
+use std::sync::Arc;
+
+use halyard_domain::task::{AttemptEnd, AttemptHistory, TaskState, Verdict, verdict};
+use halyard_store::tasks::{Claimed, Ending, Finish};
+
+use super::attempt::Ended;
+use crate::{
+    context::Stop,
+    registry::Registry,
+    task::{FailureKind, Prepared},
+};
+
+/// The largest result that is kept, in bytes of JSON: what an answer of Lambda can carry, with room for the envelope.
+pub const MAX_RESULT: usize = 5 * 1024 * 1024;
+
+/// Why a claimed task is not run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// How the attempt counts.
+    pub end: AttemptEnd,
+    /// Why, for people; begins with a code.
+    pub why: String,
+}
+
+/// Decides whether a claimed task runs: `Ok` with its code ready, or why not.
+///
+/// # Errors
+/// The refusal: cancelled or expired meanwhile, of a type that is unknown here, or with an input that does not decode.
+pub fn refuse(claimed: &Claimed, registry: &Registry) -> Result<Prepared, Refusal> {
+    let refusal = |end, why: String| Err(Refusal { end, why });
+    if claimed.cancel_requested {
+        return refusal(AttemptEnd::Cancelled, "cancelled: the task was cancelled".to_owned());
+    }
+    if claimed.expired {
+        return refusal(AttemptEnd::Expired, "expired: the task was not started in time".to_owned());
+    }
+    let Some(task) = registry.get(&claimed.task_type) else {
+        let names = registry.names().collect::<Vec<_>>().join(", ");
+        let why = format!("unknown_type: no code for {:?} here, only for {names}", claimed.task_type);
+        return refusal(AttemptEnd::Undecodable, why);
+    };
+    Arc::clone(task)
+        .prepare(&claimed.input)
+        .or_else(|error| refusal(AttemptEnd::Undecodable, format!("undecodable_input: {error}")))
+}
+
+/// What is to be committed for an attempt that ended. `cancel_requested` is what the last renewal said; `jitter` is a
+/// random number in `0.0..1.0`. Nothing at all when the lease is lost: such an attempt writes nothing.
+pub fn finish_of(claimed: &Claimed, ended: Ended, cancel_requested: bool, jitter: f64) -> Option<Finish> {
+    let mut result = None;
+    let (end, why) = match ended {
+        Ended::Stopped(Stop::LeaseLost) => return None,
+        Ended::Answered(Ok(answer)) if answer.get().len() > MAX_RESULT => {
+            let why = format!("result_too_large: {} bytes of at most {MAX_RESULT}", answer.get().len());
+            (AttemptEnd::FailedForGood, Some(why))
+        }
+        Ended::Answered(Ok(answer)) => {
+            result = Some(answer);
+            (AttemptEnd::Succeeded, None)
+        }
+        Ended::Answered(Err(failure)) => {
+            let end = match failure.kind {
+                FailureKind::Permanent => AttemptEnd::FailedForGood,
+                // A task that calls itself cancelled though nobody asked has merely failed.
+                FailureKind::Retryable | FailureKind::Cancelled => AttemptEnd::Failed,
+            };
+            (end, Some(failure.to_string()))
+        }
+        Ended::Panicked(text) => (AttemptEnd::Failed, Some(format!("panicked: {text}"))),
+        Ended::Stopped(Stop::Cancelled) => {
+            (AttemptEnd::Cancelled, Some("cancelled: the task was cancelled".to_owned()))
+        }
+        Ended::Stopped(Stop::TimedOut) => {
+            (AttemptEnd::Failed, Some(format!("timed_out: the attempt ran longer than {} s", claimed.timeout_s)))
+        }
+        // The task is handed over as if the worker had vanished, only sooner.
+        Ended::Stopped(Stop::InvocationEnds) => {
+            (AttemptEnd::LeaseLost, Some("interrupted: the worker's own time was up".to_owned()))
+        }
+        Ended::Refused(refusal) => (refusal.end, Some(refusal.why)),
+    };
+    // PostgreSQL's text holds no NUL.
+    let why = why.map(|text| text.replace('\0', "\u{fffd}"));
+    let failed = matches!(end, AttemptEnd::Failed | AttemptEnd::FailedForGood);
+    let lease_lost = end == AttemptEnd::LeaseLost;
+    let history = AttemptHistory {
+        failures: claimed.failures + i16::from(failed),
+        lost_leases: claimed.lost_leases + i16::from(lease_lost),
+        cancel_requested,
+    };
+    let (ending, message) = match verdict(end, history, &claimed.retry, jitter) {
+        Verdict::End(state) => {
+            let message = match (state, &why) {
+                (TaskState::Completed, _) | (_, None) => format!("Task {state}"),
+                (_, Some(why)) => format!("Task {state}: {why}"),
+            };
+            (Ending::Finished { state, result, error: why }, message)
+        }
+        Verdict::RetryAfter(delay) => {
+            let error = why.unwrap_or_default();
+            let message = format!("Attempt {} failed ({error}); retrying in {} s", claimed.attempt, seconds(delay));
+            (Ending::Retry { delay, error }, message)
+        }
+    };
+    Some(Finish {
+        id: claimed.id,
+        fence: claimed.fence,
+        ending,
+        failed,
+        lease_lost,
+        message,
+        progress: None,
+        checkpoint: None,
+    })
+}
+
+fn seconds(delay: chrono::Duration) -> String {
+    format!("{:.1}", delay.as_seconds_f64())
+}

@@ -1,0 +1,81 @@
+//! What a worker does when a doorbell rings: claims the best tasks of the lane, runs them side by side, keeps their
+//! leases, and commits their ends.
+
+mod attempt;
+mod batch;
+mod decision;
+mod tell;
+
+use std::{sync::Arc, time::Duration};
+
+use halyard_cloud::{queue::Queue, task_logs::TaskLogs};
+use halyard_domain::{Clock, Entropy, Lane};
+use halyard_store::{Pool, StoreError, tasks, within};
+use tokio::time::Instant;
+
+pub use attempt::Ended;
+pub use decision::{MAX_RESULT, finish_of, refuse};
+
+use crate::{doorbell::LaneQueues, registry::Registry};
+
+/// The longest that one call of the database may take before it counts as unavailable.
+const DATABASE: Duration = Duration::from_secs(5);
+
+/// A worker: one for each execution environment.
+#[derive(Clone)]
+pub struct Worker {
+    /// The environment's connections.
+    pub pool: Pool,
+    /// Where doorbells for retries go.
+    pub queue: Arc<dyn Queue>,
+    /// The lanes' queues.
+    pub queues: LaneQueues,
+    /// Where log lines go.
+    pub logs: TaskLogs,
+    /// The task types that can be run.
+    pub registry: Registry,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Jitter.
+    pub entropy: Arc<Entropy>,
+    /// How long a lease lasts unless it is renewed.
+    pub lease: Duration,
+    /// How often leases are renewed; progress, checkpoints and cancellations travel with the renewal.
+    pub renew_every: Duration,
+    /// Who this is, as claims and statistics name it.
+    pub id: String,
+    /// The host.
+    pub host: String,
+}
+
+/// What became of a batch.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Attempts that were begun.
+    pub claimed: usize,
+    /// Attempts whose end was committed.
+    pub committed: usize,
+    /// Attempts that had lost their task to somebody else.
+    pub refused: usize,
+    /// Attempts whose end could not be committed in time; their leases run out, and beat takes it from there.
+    pub abandoned: usize,
+}
+
+impl Worker {
+    /// Claims up to `limit` tasks of `lane` and sees each to the end of an attempt. `deadline` is when the invocation
+    /// ends, whatever happens.
+    ///
+    /// # Errors
+    /// When nothing could be claimed because the database failed: no decision was reached, and the doorbells should
+    /// come again. Once tasks are claimed this does not fail any more: what cannot be committed is left to the leases.
+    pub async fn run_batch(&self, lane: Lane, limit: usize, deadline: Instant) -> Result<Outcome, StoreError> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let claim = tasks::Claim { lane, limit, worker_id: &self.id, worker_host: &self.host, lease: self.lease };
+        let claimed = within(DATABASE, async {
+            let mut conn = self.pool.acquire().await?;
+            tasks::claim(&mut conn, &claim, self.clock.database_override()).await
+        })
+        .await?;
+        Ok(batch::Batch::new(self, claimed, deadline).run().await)
+    }
+}
