@@ -273,8 +273,11 @@ impl FromVars for AdminConfig {
 /// The host of this execution environment, for `/health/nodes`.
 #[derive(Debug, Clone)]
 pub struct NodeConfig {
-    /// What to call it; without one, the host's name.
+    /// What to call it: `NODE_ID`, or on Lambda the end of the log stream's name, which each environment has for
+    /// itself; without either, the host's name.
     pub id: Option<String>,
+    /// The port that the host serves, if it says.
+    pub port: Option<u16>,
     /// `HALYARD_VERSION`, or the crate's version.
     pub version: String,
     /// Whether this is a host of ours, whose CPU and memory mean something; false on Lambda, which freezes.
@@ -283,8 +286,11 @@ pub struct NodeConfig {
 
 impl FromVars for NodeConfig {
     fn read(r: &mut Reader<'_>) -> Option<Self> {
+        let stream = r.raw("AWS_LAMBDA_LOG_STREAM_NAME").and_then(|name| name.rsplit(['/', ']']).next());
+        let port = r.number_or("NODE_PORT", 0, 0..=u16::MAX)?;
         Some(Self {
-            id: r.raw("NODE_ID").map(str::to_owned),
+            id: r.raw("NODE_ID").or(stream).map(str::to_owned),
+            port: (port > 0).then_some(port),
             version: r.text_or("HALYARD_VERSION", env!("CARGO_PKG_VERSION")),
             real_host: r.raw("AWS_LAMBDA_RUNTIME_API").is_none(),
         })

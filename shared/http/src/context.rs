@@ -15,6 +15,7 @@ use http::StatusCode;
 use crate::{
     gcra::LocalLimiter,
     limit::{Decision, Limit, Limiter, LimiterDown, Outcome},
+    vitals,
 };
 
 /// What the guard needs of the world. One for each execution environment; cloning is cheap.
@@ -101,6 +102,7 @@ impl HttpContext {
     /// Notes how a request ended; the next request's round trip reports it.
     pub(crate) fn record(&self, route: &Arc<str>, status: StatusCode, duration: Duration) {
         let at = self.0.clock.now();
+        vitals::note(at, status, duration);
         let mut outcomes = self.outcomes();
         // While the limiter is down the latest are kept: live metrics are about now, and memory is finite.
         if outcomes.len() >= MOST_OUTCOMES {

@@ -20,10 +20,13 @@ mod throttle;
 mod time;
 mod trace;
 mod validate;
+mod vitals;
 
 pub use context::HttpContext;
 pub use envelope::{Items, Success, success};
-pub use extract::{AppPath, AppQuery, Caller, ClientAddress, Cursor, MaybeCaller, MaybeValid, PageQuery, Valid};
+pub use extract::{
+    AppPath, AppQuery, Caller, ClientAddress, Cursor, Lenient, MaybeCaller, MaybeValid, PageQuery, Valid,
+};
 pub use gcra::LocalLimiter;
 pub use limit::{Decision, Limit, Limiter, LimiterDown, Outcome, rate_limit, rate_limit_policy};
 pub use problem::{ApiResult, FieldError, Problem};
@@ -33,3 +36,4 @@ pub use throttle::Throttle;
 pub use time::rfc3339;
 pub use trace::TraceContext;
 pub use validate::{Validate, Violations};
+pub use vitals::{Vitals, vitals};

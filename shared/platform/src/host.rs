@@ -72,6 +72,7 @@ impl Host {
         twins: Option<Twins>,
     ) -> Self {
         let function = function.into();
+        crate::node::process_started(clock.now());
         Self { vars, function, clock, entropy, twins, redis: OnceLock::new(), sdk: OnceLock::new() }
     }
 
@@ -81,6 +82,11 @@ impl Host {
     /// Everything that is wrong with it, at once.
     pub fn config<C: FromVars>(&self) -> Result<C, InitError> {
         Ok(C::load(&self.vars)?)
+    }
+
+    /// When the first environment of this process began.
+    pub fn started_at(&self) -> chrono::DateTime<chrono::Utc> {
+        crate::node::process_started(self.clock.now())
     }
 
     /// The queues: SQS, or the host's twin.

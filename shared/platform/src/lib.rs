@@ -5,9 +5,11 @@ pub mod function;
 mod host;
 pub mod lambda;
 mod limiter;
+mod node;
 mod sessions;
 
 pub use function::{Answer, Event, Function, FunctionError, Handler, Invocation};
 pub use host::{Host, InitError, Twins};
 pub use limiter::RedisLimiter;
+pub use node::{HostUsage, Node};
 pub use sessions::VerifierSessions;

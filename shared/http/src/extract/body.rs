@@ -23,6 +23,19 @@ pub struct Valid<T>(pub T);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MaybeValid<T>(pub Option<T>);
 
+/// The same, whatever the `Content-Type` says: the original's clients send some bodies without one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lenient<T>(pub Option<T>);
+
+impl<T: DeserializeOwned + Validate, S: Sync> FromRequest<S> for Lenient<T> {
+    type Rejection = Problem;
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let body = read(request.into_body()).await?;
+        let empty = body.iter().all(u8::is_ascii_whitespace);
+        if empty { Ok(Self(None)) } else { parse(&body).map(|value| Self(Some(value))) }
+    }
+}
+
 impl<T: DeserializeOwned + Validate, S: Sync> FromRequest<S> for Valid<T> {
     type Rejection = Problem;
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {

@@ -5,7 +5,7 @@ mod caller;
 mod page;
 mod params;
 
-pub use body::{MaybeValid, Valid};
+pub use body::{Lenient, MaybeValid, Valid};
 pub use caller::{Caller, ClientAddress, MaybeCaller};
 pub use page::{Cursor, PageQuery};
 pub use params::{AppPath, AppQuery};
