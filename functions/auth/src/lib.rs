@@ -1,1 +1,36 @@
-//! halyard-fn-auth
+//! Accounts, tokens, sessions: the endpoint group `/auth/*` and the published keys.
+
+mod error;
+mod init;
+mod routes;
+mod sign_in;
+mod state;
+mod view;
+
+use axum::Router;
+use halyard_http::{Access, HttpContext, Rate, Routes};
+
+pub use init::init;
+pub use state::AppState;
+
+/// What this function serves.
+pub fn routes() -> Routes<AppState> {
+    use routes::{jwks, login, logout, logout_all, profile, refresh, register, sessions, validate};
+    Routes::new()
+        .post("/auth/register", Access::Public, Rate::per_account(5), register::handler)
+        .post("/auth/login", Access::Public, Rate::per_account(5), login::handler)
+        .post("/auth/refresh", Access::Public, Rate::per_account(10), refresh::handler)
+        .get("/auth/validate", Access::Public, Rate::none(), validate::handler)
+        .get("/auth/profile", Access::Bearer, Rate::per_minute(50), profile::get)
+        .put("/auth/profile", Access::Bearer, Rate::per_minute(50), profile::put)
+        .post("/auth/logout", Access::Bearer, Rate::per_minute(20), logout::handler)
+        .post("/auth/logout-all", Access::Bearer, Rate::per_minute(20), logout_all::handler)
+        .get("/auth/sessions", Access::Bearer, Rate::per_minute(50), sessions::list)
+        .delete("/auth/sessions/{id}", Access::Bearer, Rate::per_minute(50), sessions::end)
+        .get("/.well-known/jwks.json", Access::Public, Rate::none(), jwks::handler)
+}
+
+/// The routes over this state.
+pub fn router(state: AppState, ctx: HttpContext) -> Router {
+    routes().into_router(state, ctx)
+}

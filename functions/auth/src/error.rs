@@ -1,0 +1,93 @@
+//! What can go wrong here, and which problem it is.
+
+use halyard_auth::{AuthnError, AuthnFailure, password::PasswordError};
+use halyard_cloud::sessions::SessionError;
+use halyard_http::{FieldError, Problem};
+use halyard_store::{Constraint, StoreError};
+use http::StatusCode;
+
+/// Seconds after which a caller may try again what a dependency refused.
+const RETRY_AFTER: u32 = 2;
+
+/// An error of this area.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthError {
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The session store.
+    #[error(transparent)]
+    Sessions(#[from] SessionError),
+    /// Hashing.
+    #[error(transparent)]
+    Password(#[from] PasswordError),
+    /// A token.
+    #[error(transparent)]
+    Token(#[from] AuthnError),
+    /// Wrong password, no such user or an account that may not be used: nobody is told which.
+    #[error("user name or password are wrong")]
+    BadCredentials,
+    /// The account or session that the caller's token names is gone.
+    #[error("no such {0}")]
+    NotFound(&'static str),
+    /// `If-Match` names another version.
+    #[error("the profile was changed meanwhile")]
+    VersionMismatch,
+    /// The preferences would become larger than they may be.
+    #[error("the preferences would become too large")]
+    PreferencesTooLarge,
+    /// Somebody else kept changing the same thing.
+    #[error("too many changes at once")]
+    Contended,
+}
+
+impl From<AuthnFailure> for AuthError {
+    fn from(failure: AuthnFailure) -> Self {
+        Self::Token(failure.into())
+    }
+}
+
+impl From<AuthError> for Problem {
+    fn from(error: AuthError) -> Self {
+        match error {
+            AuthError::Store(StoreError::Conflict(constraint)) => taken(constraint),
+            AuthError::Store(error @ StoreError::Unavailable(_)) => down("the database is unavailable", &error),
+            AuthError::Store(error @ StoreError::Internal(_)) => Self::internal(&error),
+            AuthError::Sessions(error @ SessionError::Unavailable(_)) => {
+                down("the session store is unavailable", &error)
+            }
+            AuthError::Sessions(error @ SessionError::Unexpected(_)) => Self::internal(&error),
+            AuthError::Sessions(SessionError::Conflict) | AuthError::Contended => {
+                Self::unavailable("the same thing was changed at the same time; try again", 1)
+            }
+            AuthError::Password(error @ PasswordError::Busy) => down("too many sign-ins at once", &error),
+            AuthError::Password(error @ (PasswordError::Stored | PasswordError::Parameters(_))) => {
+                Self::internal(&error)
+            }
+            AuthError::Token(AuthnError::Failure(failure)) => Self::unauthorized(failure),
+            AuthError::Token(error @ AuthnError::Unavailable(_)) => down("the session store is unavailable", &error),
+            AuthError::BadCredentials => {
+                Self::new(StatusCode::UNAUTHORIZED, "invalid_credentials", "user name or password are wrong")
+            }
+            AuthError::NotFound(what) => Self::not_found(format!("there is no such {what}")),
+            AuthError::PreferencesTooLarge => {
+                let detail = "may have at most 16 KiB of JSON text, merged";
+                Self::unprocessable(vec![FieldError::new("/preferences", "too_long", detail)])
+            }
+            AuthError::VersionMismatch => Self::precondition_failed("the profile was changed since it was read"),
+        }
+    }
+}
+
+fn down(detail: &'static str, error: &dyn std::error::Error) -> Problem {
+    Problem::unavailable(detail, RETRY_AFTER).with_source(error.to_string())
+}
+
+fn taken(constraint: Constraint) -> Problem {
+    let (code, pointer, detail) = match constraint {
+        Constraint::UsernameTaken => ("username_taken", "/username", "is taken by another account"),
+        Constraint::EmailTaken => ("email_taken", "/email", "is taken by another account"),
+        Constraint::TaskIdTaken => return Problem::internal_text("a task's constraint in an account's statement"),
+    };
+    Problem::conflict(code, constraint.to_string()).with_errors(vec![FieldError::new(pointer, "taken", detail)])
+}

@@ -1,0 +1,70 @@
+//! From configuration to a function.
+
+use std::sync::Arc;
+
+use chrono::Duration;
+use halyard_auth::{
+    KeySet, SigningKey, Verifier,
+    password::{Hasher, HashingCost},
+    token::{RefreshTokens, TokenRules},
+};
+use halyard_config::{AuthConfig, PasswordConfig};
+use halyard_platform::{Function, Host, InitError};
+
+use crate::{
+    router,
+    state::{AppState, Issuer, Parts},
+};
+
+/// Reads the configuration and opens what there is to open. A dependency that is down does not stop it.
+///
+/// # Errors
+/// When the configuration is not usable, a private key that the key set does not know included.
+pub async fn init(host: &Host) -> Result<Function, InitError> {
+    let config: AuthConfig = host.config()?;
+    let keys = KeySet::from_jwks(&config.token.key_set).map_err(|e| named("TOKEN_KEY_SET", &e))?;
+    let key = SigningKey::from_jwk(config.signing.key.expose()).map_err(|e| named("TOKEN_SIGNING_KEY", &e))?;
+    let probe = b"does the public key of this name verify what the private key signs?";
+    if !keys.find(key.kid()).is_some_and(|public| public.verify(probe, &key.sign(probe))) {
+        return Err(InitError::other("TOKEN_SIGNING_KEY: its public key is not in TOKEN_KEY_SET"));
+    }
+    let rules = TokenRules { issuer: config.token.issuer, audience: config.token.audience };
+    let sessions = host.sessions(config.token.session_cache).await?;
+    let source = Arc::new(host.verifier_sessions(sessions.clone()));
+    let pool = halyard_store::connect(config.database.url.expose(), config.database.pool_size)
+        .map_err(|e| named("DATABASE_URL", &e))?;
+    if let Err(error) = pool.acquire().await {
+        tracing::warn!(%error, "starting without the database");
+    }
+    let state = AppState::new(Parts {
+        pool,
+        sessions,
+        hasher: hasher(&config.password)?,
+        verifier: Verifier::new(keys, rules.clone(), source, Arc::clone(&host.clock)),
+        issuer: Issuer {
+            refresh: RefreshTokens::new(&key),
+            key,
+            rules,
+            access_ttl: seconds(config.signing.access_ttl),
+            refresh_ttl: seconds(config.signing.refresh_ttl),
+        },
+        clock: Arc::clone(&host.clock),
+        entropy: Arc::clone(&host.entropy),
+    });
+    Ok(Function::Http(router(state, host.http_context().await?)))
+}
+
+fn hasher(config: &PasswordConfig) -> Result<Hasher, InitError> {
+    let cost =
+        HashingCost { memory_kib: config.memory_kib, iterations: config.iterations, parallelism: config.parallelism };
+    Hasher::new(cost, config.concurrency).map_err(InitError::other)
+}
+
+fn named(variable: &str, error: &dyn std::error::Error) -> InitError {
+    InitError::other(format!("{variable}: {error}"))
+}
+
+/// Whole seconds, which the configuration bounds to a year.
+fn seconds(duration: std::time::Duration) -> Duration {
+    Duration::from_std(duration).unwrap_or(Duration::MAX)
+}

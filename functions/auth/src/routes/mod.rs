@@ -1,0 +1,11 @@
+//! One file per endpoint.
+
+pub mod jwks;
+pub mod login;
+pub mod logout;
+pub mod logout_all;
+pub mod profile;
+pub mod refresh;
+pub mod register;
+pub mod sessions;
+pub mod validate;

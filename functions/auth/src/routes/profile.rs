@@ -1,0 +1,108 @@
+//! `GET /auth/profile`, `PUT /auth/profile`
+
+mod change;
+mod etag;
+
+use axum::{extract::State, response::IntoResponse};
+use halyard_auth::AuthnFailure;
+use halyard_domain::{UserId, user::RuleBroken};
+use halyard_http::{ApiResult, Caller, Valid, rfc3339, success};
+use halyard_store::{
+    statistics,
+    users::{self, User},
+};
+use http::{HeaderMap, header};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::{error::AuthError, state::AppState, view::UserView};
+pub use change::Request;
+
+/// `data`.
+#[derive(Debug, Serialize)]
+struct Profile {
+    user: UserView,
+    preferences: Value,
+    statistics: Statistics,
+}
+
+#[derive(Debug, Serialize)]
+struct Statistics {
+    tasks_submitted: i64,
+    tasks_completed: i64,
+    tasks_failed: i64,
+    /// Not counted per user: unknown.
+    total_api_calls: Option<i64>,
+    last_activity: Option<String>,
+}
+
+/// The caller's profile.
+pub async fn get(State(state): State<AppState>, Caller(caller): Caller) -> ApiResult<impl IntoResponse> {
+    let user = read(&state, caller.user_id).await?;
+    Ok(answer(&state, user).await?)
+}
+
+/// Changes the caller's profile; with `If-Match` only if nobody changed it since.
+pub async fn put(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    headers: HeaderMap,
+    Valid(body): Valid<Request>,
+) -> ApiResult<impl IntoResponse> {
+    let condition = etag::if_match(&headers);
+    let user = update(&state, caller.user_id, &body, &condition).await?;
+    Ok(answer(&state, user).await?)
+}
+
+/// How often a change without `If-Match` that met another one is merged anew.
+const ATTEMPTS: usize = 4;
+
+async fn update(state: &AppState, id: UserId, body: &Request, condition: &etag::Condition) -> Result<User, AuthError> {
+    for _ in 0..ATTEMPTS {
+        let user = read(state, id).await?;
+        if !condition.holds(user.version) {
+            return Err(AuthError::VersionMismatch);
+        }
+        let change = body.change(&user.preferences)?;
+        let mut conn = state.pool.acquire().await?;
+        let now = state.clock.database_override();
+        // The merge was made from this version, so it may only replace this version.
+        if let Some(user) = users::update_profile(&mut conn, id, &change, Some(user.version), now).await? {
+            return Ok(user);
+        }
+    }
+    Err(AuthError::Contended)
+}
+
+async fn read(state: &AppState, id: UserId) -> Result<User, AuthError> {
+    let user = users::by_id(&mut *state.pool.acquire().await?, id).await?;
+    user.ok_or_else(|| AuthnFailure::Revoked.into())
+}
+
+async fn answer(state: &AppState, user: User) -> Result<impl IntoResponse + use<>, AuthError> {
+    let mut conn = state.pool.acquire().await?;
+    let counts = statistics::user_counts(&mut conn, user.id).await?;
+    let profile = Profile {
+        user: UserView::from(&user),
+        statistics: Statistics {
+            tasks_submitted: counts.submitted,
+            tasks_completed: counts.completed,
+            tasks_failed: counts.failed,
+            total_api_calls: None,
+            last_activity: user.last_login.map(rfc3339),
+        },
+        preferences: user.preferences,
+    };
+    Ok(([(header::ETAG, etag::of(user.version))], success(profile)))
+}
+
+/// A full name or a department: 1 to 120 characters, none of them for control.
+pub fn check_name(name: Option<&str>) -> Result<(), RuleBroken> {
+    let Some(name) = name else { return Ok(()) };
+    match name.chars().count() {
+        0 => Err(RuleBroken::TooShort(1)),
+        121.. => Err(RuleBroken::TooLong(120)),
+        _ if name.chars().any(char::is_control) => Err(RuleBroken::Characters("printable characters")),
+        _ => Ok(()),
+    }
+}

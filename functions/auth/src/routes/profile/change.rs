@@ -1,0 +1,116 @@
+//! The body of `PUT /auth/profile`.
+
+use halyard_domain::user::check_email;
+use halyard_http::{Validate, Violations};
+use halyard_store::users::ProfileChange;
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
+
+use super::check_name;
+use crate::error::AuthError;
+
+/// The largest preferences, as JSON text in bytes.
+const LARGEST: usize = 16 * 1024;
+/// The deepest nesting of preferences.
+const DEEPEST: usize = 8;
+
+/// What is to change. What is absent stays; null clears. Fields that are not known are ignored, as the original did.
+#[derive(Deserialize)]
+#[expect(clippy::option_option, reason = "absent, null and a value are three things")]
+pub struct Request {
+    #[serde(default, deserialize_with = "present")]
+    full_name: Option<Option<String>>,
+    email: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    department: Option<Option<String>>,
+    /// Merged into those that are there (RFC 7396): null removes a member.
+    preferences: Option<Map<String, Value>>,
+}
+
+/// Tells null from absent.
+#[expect(clippy::option_option, reason = "absent, null and a value are three things")]
+fn present<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(d).map(Some)
+}
+
+impl Validate for Request {
+    fn validate(&self, violations: &mut Violations) {
+        violations.rule("/full_name", check_name(self.full_name.as_ref().and_then(Option::as_deref)));
+        violations.rule("/department", check_name(self.department.as_ref().and_then(Option::as_deref)));
+        violations.rule("/email", self.email.as_deref().map_or(Ok(()), check_email));
+        if let Some(preferences) = &self.preferences {
+            violations.check(depth(preferences.values()) <= DEEPEST, "/preferences", "too_deep", TOO_DEEP);
+            violations.check(!holds_nul(preferences), "/preferences", "invalid_characters", "may not hold U+0000");
+        }
+    }
+}
+
+const TOO_DEEP: &str = "may be nested 8 levels deep";
+
+impl Request {
+    /// The change to make, given the present preferences.
+    ///
+    /// # Errors
+    /// 422 when the preferences would become too large.
+    pub fn change(&self, preferences: &Value) -> Result<ProfileChange, AuthError> {
+        let preferences = self.preferences.as_ref().map(|patch| {
+            let mut merged = preferences.as_object().cloned().unwrap_or_default();
+            merge(&mut merged, patch);
+            Value::Object(merged)
+        });
+        if preferences.as_ref().is_some_and(|p| p.to_string().len() > LARGEST) {
+            return Err(AuthError::PreferencesTooLarge);
+        }
+        Ok(ProfileChange {
+            full_name: self.full_name.clone(),
+            email: self.email.clone(),
+            department: self.department.clone(),
+            preferences,
+        })
+    }
+}
+
+/// JSON Merge Patch of objects.
+fn merge(target: &mut Map<String, Value>, patch: &Map<String, Value>) {
+    for (name, value) in patch {
+        match value {
+            Value::Null => {
+                target.remove(name);
+            }
+            Value::Object(patch) => {
+                let mut inner = match target.remove(name) {
+                    Some(Value::Object(inner)) => inner,
+                    _ => Map::new(),
+                };
+                merge(&mut inner, patch);
+                target.insert(name.clone(), Value::Object(inner));
+            }
+            other => {
+                target.insert(name.clone(), other.clone());
+            }
+        }
+    }
+}
+
+/// How deep the deepest of these values is nested; a plain value counts 1.
+fn depth<'a>(values: impl Iterator<Item = &'a Value>) -> usize {
+    let of = |value: &'a Value| match value {
+        Value::Array(items) => 1 + depth(items.iter()),
+        Value::Object(members) => 1 + depth(members.values()),
+        _ => 1,
+    };
+    values.map(of).max().unwrap_or_default()
+}
+
+/// PostgreSQL cannot store U+0000, which JSON can say.
+fn holds_nul(members: &Map<String, Value>) -> bool {
+    fn within(value: &Value) -> bool {
+        match value {
+            Value::String(text) => text.contains('\0'),
+            Value::Array(items) => items.iter().any(within),
+            Value::Object(members) => holds_nul(members),
+            _ => false,
+        }
+    }
+    members.iter().any(|(name, value)| name.contains('\0') || within(value))
+}

@@ -1,0 +1,38 @@
+//! The profile's version as an entity tag, and what `If-Match` asks of it (RFC 9110, section 13.1.1).
+
+use http::{HeaderMap, header};
+
+/// The tag of a version. It stands for what PUT can change; the statistics beside it move on their own.
+pub fn of(version: i64) -> String {
+    format!("\"{version}\"")
+}
+
+/// What `If-Match` asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// No header, or `*`.
+    Any,
+    /// One of these tags.
+    OneOf(Vec<String>),
+}
+
+/// Reads `If-Match`.
+pub fn if_match(headers: &HeaderMap) -> Condition {
+    let lines = headers.get_all(header::IF_MATCH);
+    let tags: Vec<String> = lines
+        .iter()
+        .flat_map(|line| line.to_str().unwrap_or_default().split(','))
+        .map(|tag| tag.trim().to_owned())
+        .collect();
+    if tags.is_empty() || tags.iter().any(|tag| tag == "*") { Condition::Any } else { Condition::OneOf(tags) }
+}
+
+impl Condition {
+    /// Does it hold for this version? Weak tags never match: the comparison is the strong one.
+    pub fn holds(&self, version: i64) -> bool {
+        match self {
+            Self::Any => true,
+            Self::OneOf(tags) => tags.contains(&of(version)),
+        }
+    }
+}

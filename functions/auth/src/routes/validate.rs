@@ -1,0 +1,60 @@
+//! `GET /auth/validate`: for NGINX `auth_request` and whoever else asks who a token stands for.
+//!
+//! No authorizer stands in front of it; the same verifier answers. 200 with headers, 401, or 503: never anything else.
+
+use axum::{extract::State, response::IntoResponse};
+use halyard_auth::{AuthnFailure, Principal};
+use halyard_http::{ApiResult, rfc3339, success};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use serde::Serialize;
+
+use crate::{error::AuthError, state::AppState};
+
+/// `data`.
+#[derive(Debug, Serialize)]
+struct Validated {
+    valid: bool,
+    user_id: i64,
+    username: String,
+    role: &'static str,
+    permissions: Vec<String>,
+    session_id: String,
+    expires_at: String,
+}
+
+/// Says who the token in the `Authorization` header stands for.
+pub async fn handler(State(state): State<AppState>, headers: HeaderMap) -> ApiResult<impl IntoResponse> {
+    let principal = verify(&state, &headers).await?;
+    let headers = identity_headers(&principal);
+    let data = Validated {
+        valid: true,
+        user_id: principal.user_id.0,
+        username: principal.username,
+        role: principal.role.as_str(),
+        permissions: principal.permissions.0,
+        session_id: principal.session_id.to_string(),
+        expires_at: rfc3339(principal.expires_at),
+    };
+    Ok((headers, success(data)))
+}
+
+async fn verify(state: &AppState, headers: &HeaderMap) -> Result<Principal, AuthError> {
+    let header = headers.get(header::AUTHORIZATION).ok_or(AuthnFailure::Missing)?;
+    let header = header.to_str().map_err(|_| AuthnFailure::Malformed)?;
+    Ok(state.verifier.verify_bearer(header).await?)
+}
+
+fn identity_headers(principal: &Principal) -> HeaderMap {
+    let values = [
+        ("x-auth-user-id", principal.user_id.to_string()),
+        ("x-auth-username", principal.username.clone()),
+        ("x-auth-role", principal.role.as_str().to_owned()),
+        ("x-auth-permissions", principal.permissions.0.join(" ")),
+        ("x-auth-session-id", principal.session_id.to_string()),
+    ];
+    // Names and permissions are plain ASCII by the rules they were stored under.
+    let entries = values
+        .into_iter()
+        .filter_map(|(name, value)| Some((HeaderName::from_static(name), HeaderValue::try_from(value).ok()?)));
+    entries.collect()
+}

@@ -1,0 +1,57 @@
+//! What login and refresh have in common: the tokens of a session.
+
+use chrono::{DateTime, Utc};
+use halyard_auth::token::{self, Grant, RefreshToken};
+use halyard_domain::session::Session;
+use halyard_http::{Success, success};
+use serde::Serialize;
+
+use crate::{state::AppState, view::UserView};
+
+/// `data` of login and refresh.
+#[derive(Debug, Serialize)]
+pub struct Tokens {
+    access_token: String,
+    refresh_token: String,
+    token_type: &'static str,
+    expires_in: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<UserView>,
+}
+
+/// Issues an access token of `session` and puts it together with the refresh token; repeated at top level, where the
+/// original's clients read them.
+pub fn answer(
+    state: &AppState,
+    session: &Session,
+    refresh: &RefreshToken,
+    user: Option<UserView>,
+    now: DateTime<Utc>,
+) -> Success<Tokens> {
+    let issuer = &state.issuer;
+    // No token outlives its session.
+    let ttl = issuer.access_ttl.min(session.expires_at - now);
+    let grant = Grant {
+        user_id: session.user_id,
+        username: &session.username,
+        role: session.role,
+        permissions: &session.permissions,
+        session_id: session.id,
+        authenticated_at: session.authenticated_at,
+        methods: &session.methods,
+    };
+    let (access_token, _) = token::issue(&issuer.key, &issuer.rules, ttl, &grant, now, &state.entropy);
+    let refresh_token = refresh.to_text();
+    let expires_in = ttl.num_seconds();
+    success(Tokens {
+        access_token: access_token.clone(),
+        refresh_token: refresh_token.clone(),
+        token_type: "Bearer",
+        expires_in,
+        user,
+    })
+    .top_level("access_token", access_token)
+    .top_level("refresh_token", refresh_token)
+    .top_level("token_type", "Bearer")
+    .top_level("expires_in", expires_in)
+}

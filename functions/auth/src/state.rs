@@ -1,0 +1,63 @@
+//! What the handlers share.
+
+use std::{ops::Deref, sync::Arc};
+
+use chrono::Duration;
+use halyard_auth::{
+    SigningKey, Verifier,
+    password::Hasher,
+    token::{RefreshTokens, TokenRules},
+};
+use halyard_cloud::Sessions;
+use halyard_domain::{Clock, Entropy};
+use halyard_store::Pool;
+
+/// The state of one execution environment; cloning is cheap.
+#[derive(Clone)]
+pub struct AppState(Arc<Parts>);
+
+/// What the state is made of.
+pub struct Parts {
+    /// Users.
+    pub pool: Pool,
+    /// Sessions.
+    pub sessions: Sessions,
+    /// Passwords.
+    pub hasher: Hasher,
+    /// The one verifier, as the authorizer has it.
+    pub verifier: Verifier,
+    /// What issues tokens.
+    pub issuer: Issuer,
+    /// Wall clock and test clock.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<Entropy>,
+}
+
+/// What issues tokens.
+pub struct Issuer {
+    /// Signs access tokens.
+    pub key: SigningKey,
+    /// Their issuer and audience.
+    pub rules: TokenRules,
+    /// How long they are good.
+    pub access_ttl: Duration,
+    /// How long a session lives, and so the last of its refresh tokens.
+    pub refresh_ttl: Duration,
+    /// Makes refresh tokens.
+    pub refresh: RefreshTokens,
+}
+
+impl AppState {
+    /// Puts the state together.
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+impl Deref for AppState {
+    type Target = Parts;
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
