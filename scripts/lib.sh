@@ -1,0 +1,46 @@
+# Sourced by the scripts that start servers.
+
+# A port on 127.0.0.1 that nobody listens on, below those that the system gives to outgoing connections.
+free_port() {
+    python3 - "$1" <<'PYTHON'
+import socket, sys
+for port in range(int(sys.argv[1]), 32000):
+    with socket.socket() as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            s.bind(("127.0.0.1", port))
+        except OSError:
+            continue
+        print(port)
+        break
+else:
+    sys.exit("no free port")
+PYTHON
+}
+
+# Starts the stand-in for AWS in the directory $1 and sets AWS_PORT and MINISTACK_PID. Its environment is a clean one:
+# whatever it runs inherits it.
+start_ministack() {
+    mkdir -p "$1"
+    AWS_PORT=$(free_port 21566)
+    (cd "$1" && exec env -i PATH="$PATH" HOME="$1" TMPDIR="$1" LC_ALL=C.UTF-8 \
+        GATEWAY_PORT="$AWS_PORT" BIND_HOST=127.0.0.1 MINISTACK_HOST=localhost \
+        "$ROOT/.local/venv/bin/ministack") >"$1/ministack.log" 2>&1 </dev/null &
+    MINISTACK_PID=$!
+    tries=0
+    until python3 -c "import urllib.request as u; u.urlopen('http://127.0.0.1:$AWS_PORT/_localstack/health', timeout=2)" 2>/dev/null; do
+        tries=$((tries + 1))
+        if [ "$tries" -gt 150 ] || ! kill -0 "$MINISTACK_PID" 2>/dev/null; then
+            echo "halyard: MiniStack did not start: $(tail -n 1 "$1/ministack.log")" >&2
+            return 1
+        fi
+        sleep 0.2
+    done
+}
+
+# Ends a process of ours and waits for it.
+stop() {
+    [ -n "${1:-}" ] || return 0
+    kill "$1" 2>/dev/null || true
+    wait "$1" 2>/dev/null || true
+}
