@@ -1,1 +1,8 @@
-//! halyard-fn-worker
+//! Hears doorbells and runs the tasks that they ring for.
+
+mod handler;
+mod init;
+mod node;
+
+pub use handler::WorkerFunction;
+pub use init::init;

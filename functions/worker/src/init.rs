@@ -1,0 +1,42 @@
+//! From configuration to a function.
+
+use std::{sync::Arc, time::Duration};
+
+use halyard_cloud::{table::TableName, task_logs::TaskLogs};
+use halyard_config::WorkerConfig;
+use halyard_domain::Lane;
+use halyard_jobs::{Registry, doorbell::LaneQueues, worker::Worker};
+use halyard_platform::{Function, Host, InitError};
+
+use crate::{handler::WorkerFunction, node::WorkerNode};
+
+/// How often leases are renewed, unless the lease is so short that it must be more often.
+const RENEW_EVERY: Duration = Duration::from_secs(1);
+
+/// Reads the configuration and opens what there is to open. A dependency that is down does not stop it.
+///
+/// # Errors
+/// When the configuration is not usable.
+pub async fn init(host: &Host) -> Result<Function, InitError> {
+    let config: WorkerConfig = host.config()?;
+    let pool = halyard_store::connect(config.database.url.expose(), config.database.pool_size)
+        .map_err(|error| InitError::other(format!("DATABASE_URL: {error}")))?;
+    if let Err(error) = pool.acquire().await {
+        tracing::warn!(%error, "starting without the database");
+    }
+    let node = WorkerNode::new(&config.common.node, &host.entropy);
+    let worker = Worker {
+        pool,
+        queue: host.queue().await?,
+        queues: LaneQueues::from_urls(Lane::ALL.map(|lane| (lane, config.queues.url(lane)))),
+        logs: TaskLogs::new(host.table().await?, TableName(config.tables.task_logs)),
+        registry: Registry::standard(),
+        clock: Arc::clone(&host.clock),
+        entropy: Arc::clone(&host.entropy),
+        lease: config.lease.length,
+        renew_every: RENEW_EVERY.min(config.lease.length / 3),
+        id: node.id().to_owned(),
+        host: node.hostname().to_owned(),
+    };
+    Ok(Function::Sqs(Box::new(WorkerFunction::new(worker, node))))
+}
