@@ -1,0 +1,5 @@
+pub mod api_status;
+pub mod health_status;
+pub mod nodes;
+pub mod ping;
+pub mod protected;

@@ -1,0 +1,20 @@
+//! `GET /health/ping`: touches nothing.
+
+use axum::{Json, extract::State};
+use chrono::{DateTime, Utc};
+use halyard_domain::NodeId;
+use serde::Serialize;
+
+use crate::AppState;
+
+/// Not enveloped.
+#[derive(Serialize)]
+pub struct Response {
+    status: &'static str,
+    node_id: NodeId,
+    timestamp: DateTime<Utc>,
+}
+
+pub async fn handler(State(state): State<AppState>) -> Json<Response> {
+    Json(Response { status: "healthy", node_id: state.node.id.clone(), timestamp: state.clock.now() })
+}
