@@ -1,0 +1,7 @@
+mod login;
+mod logout;
+mod profile;
+mod refresh;
+mod register;
+mod revocation;
+mod validate;

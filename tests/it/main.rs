@@ -1,0 +1,23 @@
+//! Integration tests, by noun and verb. They run against PostgreSQL and Redis: `make test`.
+
+mod anonymous;
+mod architecture;
+mod auth;
+mod contract;
+mod e2e;
+mod resilience;
+mod round_trips;
+mod status;
+mod tasks;
+mod template;
+mod tracing_ids;
+
+/// Compares an answer with the snapshot of this name, beside the test's file.
+#[macro_export]
+macro_rules! assert_snapshot {
+    ($name:expr, $answer:expr) => {
+        insta::with_settings!({prepend_module_to_snapshot => true, omit_expression => true}, {
+            insta::assert_json_snapshot!($name, $answer.snapshot());
+        });
+    };
+}

@@ -1,0 +1,7 @@
+//! Things break. What was accepted is not lost, nothing ends twice, and the answers meanwhile are right or 503.
+
+mod database;
+mod process;
+mod queue;
+mod redis;
+mod worker;

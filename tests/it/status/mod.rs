@@ -1,0 +1,5 @@
+mod gateway;
+mod health;
+mod nodes;
+mod ping;
+mod protected;

@@ -1,0 +1,15 @@
+mod cancel;
+mod data_processing;
+mod expiry;
+mod failure;
+mod lease;
+mod list;
+mod logs;
+mod order;
+mod queues;
+mod retry;
+mod run;
+mod stats;
+mod status;
+mod submit;
+mod types;

@@ -1,0 +1,73 @@
+//! Where the end-to-end suite aims: at an application in this process, or at any base URL.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    actor::Actor,
+    app::TestApp,
+    environment::variable,
+    transport::{Remote, Transport},
+    wait,
+};
+
+/// A system under test that is only reached over HTTP.
+#[derive(Debug)]
+pub struct Target {
+    transport: Arc<dyn Transport>,
+    app: Option<TestApp>,
+    admin_password: String,
+}
+
+impl Target {
+    /// `HALYARD_BASE_URL` if it is set (the administrator's password from `HALYARD_ADMIN_PASSWORD`, else `admin123`),
+    /// else an application in this process, with the wall clock and everything running by itself.
+    pub async fn find() -> Self {
+        let admin_password = variable("HALYARD_ADMIN_PASSWORD").unwrap_or_else(|| "admin123".to_owned());
+        if let Some(url) = variable("HALYARD_BASE_URL") {
+            return Self { transport: Arc::new(Remote::new(&url)), app: None, admin_password };
+        }
+        let app = TestApp::builder().live().spawn().await;
+        Self { transport: app.transport(), app: Some(app), admin_password }
+    }
+
+    /// At a base URL.
+    pub fn at(url: &str) -> Self {
+        Self { transport: Arc::new(Remote::new(url)), app: None, admin_password: "admin123".to_owned() }
+    }
+
+    /// Somebody without a credential.
+    pub fn anonymous(&self) -> Actor {
+        Actor::anonymous(Arc::clone(&self.transport))
+    }
+
+    /// The administrator.
+    pub async fn admin(&self) -> Actor {
+        Actor::login(Arc::clone(&self.transport), "admin", &self.admin_password).await
+    }
+
+    /// A new account, whose name begins with `prefix`.
+    pub async fn user(&self, prefix: &str) -> Actor {
+        Actor::register(Arc::clone(&self.transport), &format!("{prefix}-{}", unique())).await
+    }
+
+    /// Is the system in this process?
+    pub fn is_local(&self) -> bool {
+        self.app.is_some()
+    }
+
+    /// Waits until a task is in a terminal state; gives `data` of its status.
+    pub async fn finished(&self, user: &Actor, id: &str) -> serde_json::Value {
+        wait::until(format!("task {id} to end"), Duration::from_secs(60), async || {
+            let task = user.task(id).await;
+            let ended = ["completed", "failed", "cancelled", "expired", "dead"];
+            ended.contains(&task["status"].as_str().unwrap_or_default()).then_some(task)
+        })
+        .await
+    }
+}
+
+/// Eight characters that no earlier run of the suite has used against the same system.
+fn unique() -> String {
+    let entropy = halyard_domain::Entropy::from_os().expect("randomness");
+    entropy.bytes::<4>().iter().map(|b| format!("{b:02x}")).collect()
+}
