@@ -1,7 +1,9 @@
 //! Accounts, tokens, sessions: the endpoint group `/auth/*` and the published keys.
 
 mod error;
+pub mod if_match;
 mod init;
+pub mod merge_patch;
 mod routes;
 mod sign_in;
 mod state;

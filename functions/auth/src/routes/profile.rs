@@ -1,7 +1,6 @@
 //! `GET /auth/profile`, `PUT /auth/profile`
 
 mod change;
-mod etag;
 
 use axum::{extract::State, response::IntoResponse};
 use halyard_auth::AuthnFailure;
@@ -15,7 +14,12 @@ use http::{HeaderMap, header};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::{error::AuthError, state::AppState, view::UserView};
+use crate::{
+    error::AuthError,
+    if_match::{self, Condition},
+    state::AppState,
+    view::UserView,
+};
 pub use change::Request;
 
 /// `data`.
@@ -49,7 +53,7 @@ pub async fn put(
     headers: HeaderMap,
     Valid(body): Valid<Request>,
 ) -> ApiResult<impl IntoResponse> {
-    let condition = etag::if_match(&headers);
+    let condition = if_match::read(&headers);
     let user = update(&state, caller.user_id, &body, &condition).await?;
     Ok(answer(&state, user).await?)
 }
@@ -57,7 +61,7 @@ pub async fn put(
 /// How often a change without `If-Match` that met another one is merged anew.
 const ATTEMPTS: usize = 4;
 
-async fn update(state: &AppState, id: UserId, body: &Request, condition: &etag::Condition) -> Result<User, AuthError> {
+async fn update(state: &AppState, id: UserId, body: &Request, condition: &Condition) -> Result<User, AuthError> {
     for _ in 0..ATTEMPTS {
         let user = read(state, id).await?;
         if !condition.holds(user.version) {
@@ -93,7 +97,7 @@ async fn answer(state: &AppState, user: User) -> Result<impl IntoResponse + use<
         },
         preferences: user.preferences,
     };
-    Ok(([(header::ETAG, etag::of(user.version))], success(profile)))
+    Ok(([(header::ETAG, if_match::tag(user.version))], success(profile)))
 }
 
 /// A full name or a department: 1 to 120 characters, none of them for control.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use super::check_name;
-use crate::error::AuthError;
+use crate::{error::AuthError, merge_patch};
 
 /// The largest preferences, as JSON text in bytes.
 const LARGEST: usize = 16 * 1024;
@@ -53,11 +53,8 @@ impl Request {
     /// # Errors
     /// 422 when the preferences would become too large.
     pub fn change(&self, preferences: &Value) -> Result<ProfileChange, AuthError> {
-        let preferences = self.preferences.as_ref().map(|patch| {
-            let mut merged = preferences.as_object().cloned().unwrap_or_default();
-            merge(&mut merged, patch);
-            Value::Object(merged)
-        });
+        let patch = self.preferences.clone().map(Value::Object);
+        let preferences = patch.map(|patch| merge_patch::apply(preferences.clone(), &patch));
         if preferences.as_ref().is_some_and(|p| p.to_string().len() > LARGEST) {
             return Err(AuthError::PreferencesTooLarge);
         }
@@ -67,28 +64,6 @@ impl Request {
             department: self.department.clone(),
             preferences,
         })
-    }
-}
-
-/// JSON Merge Patch of objects.
-fn merge(target: &mut Map<String, Value>, patch: &Map<String, Value>) {
-    for (name, value) in patch {
-        match value {
-            Value::Null => {
-                target.remove(name);
-            }
-            Value::Object(patch) => {
-                let mut inner = match target.remove(name) {
-                    Some(Value::Object(inner)) => inner,
-                    _ => Map::new(),
-                };
-                merge(&mut inner, patch);
-                target.insert(name.clone(), Value::Object(inner));
-            }
-            other => {
-                target.insert(name.clone(), other.clone());
-            }
-        }
     }
 }
 

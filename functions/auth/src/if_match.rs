@@ -3,7 +3,7 @@
 use http::{HeaderMap, header};
 
 /// The tag of a version. It stands for what PUT can change; the statistics beside it move on their own.
-pub fn of(version: i64) -> String {
+pub fn tag(version: i64) -> String {
     format!("\"{version}\"")
 }
 
@@ -17,7 +17,7 @@ pub enum Condition {
 }
 
 /// Reads `If-Match`.
-pub fn if_match(headers: &HeaderMap) -> Condition {
+pub fn read(headers: &HeaderMap) -> Condition {
     let lines = headers.get_all(header::IF_MATCH);
     let tags: Vec<String> = lines
         .iter()
@@ -32,7 +32,7 @@ impl Condition {
     pub fn holds(&self, version: i64) -> bool {
         match self {
             Self::Any => true,
-            Self::OneOf(tags) => tags.contains(&of(version)),
+            Self::OneOf(tags) => tags.contains(&tag(version)),
         }
     }
 }
