@@ -8,8 +8,8 @@ use std::time::Duration;
 
 pub use aws_config::SdkConfig;
 use aws_config::{
-    BehaviorVersion, Region, ecs::EcsCredentialsProvider, provider_config::ProviderConfig,
-    retry::RetryConfig, stalled_stream_protection::StalledStreamProtectionConfig, timeout::TimeoutConfig,
+    BehaviorVersion, Region, ecs::EcsCredentialsProvider, provider_config::ProviderConfig, retry::RetryConfig,
+    stalled_stream_protection::StalledStreamProtectionConfig, timeout::TimeoutConfig,
 };
 use aws_sdk_sqs::{
     config::{Credentials, SharedCredentialsProvider, SharedHttpClient},

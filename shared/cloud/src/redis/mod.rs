@@ -19,7 +19,7 @@ pub use session_cache::{CachedSession, Hit, SessionCache};
 
 /// Why Redis could not do as asked. Whatever the reason, the caller goes on without: Redis holds nothing that is not
 /// also elsewhere.
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RedisError {
     /// The URL cannot be read (checked when the handle is made, never later).
     #[error("the Redis URL is not valid: {0}")]
