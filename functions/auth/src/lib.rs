@@ -1,6 +1,7 @@
 //! Accounts, tokens, sessions: the endpoint group `/auth/*` and the published keys.
 
 mod error;
+mod fields;
 pub mod if_match;
 mod init;
 pub mod merge_patch;
@@ -19,7 +20,7 @@ pub use state::AppState;
 pub fn routes() -> Routes<AppState> {
     use routes::{jwks, login, logout, logout_all, profile, refresh, register, sessions, validate};
     Routes::new()
-        .post("/auth/register", Access::Public, Rate::per_account(5), register::handler)
+        .post("/auth/register", Access::Public, Rate::per_minute(5), register::handler)
         .post("/auth/login", Access::Public, Rate::per_account(5), login::handler)
         .post("/auth/refresh", Access::Public, Rate::per_account(10), refresh::handler)
         .get("/auth/validate", Access::Public, Rate::none(), validate::handler)

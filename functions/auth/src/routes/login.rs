@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use crate::{
     error::AuthError,
+    fields::{line, required},
     sign_in::{self, Tokens},
     state::AppState,
     view::UserView,
@@ -23,22 +24,17 @@ const DEVICE_LENGTH: usize = 200;
 /// The body. `username` may be the e-mail address. Fields that are not known are ignored, as the original did.
 #[derive(Deserialize)]
 pub struct Request {
-    username: String,
-    password: String,
+    username: Option<String>,
+    password: Option<String>,
 }
 
 impl Validate for Request {
     fn validate(&self, violations: &mut Violations) {
         // Not the rules of registration: those may change under accounts that exist. Only bounds on the work.
-        violations.check((1..=120).contains(&self.username.chars().count()), "/username", "length", LENGTH_NAME);
-        violations.check(!self.username.chars().any(char::is_control), "/username", "invalid_characters", CHARACTERS);
-        violations.check((1..=128).contains(&self.password.chars().count()), "/password", "length", LENGTH_PASSWORD);
+        required(violations, "/username", self.username.as_deref(), |name| line(name, 120));
+        required(violations, "/password", self.password.as_deref(), |password| line(password, 128));
     }
 }
-
-const LENGTH_NAME: &str = "must have 1 to 120 characters";
-const CHARACTERS: &str = "may not hold control characters";
-const LENGTH_PASSWORD: &str = "must have 1 to 128 characters";
 
 /// Opens a session. A wrong password, an unknown user and a disabled account get the same answer after the same time.
 pub async fn handler(
@@ -48,20 +44,23 @@ pub async fn handler(
     headers: HeaderMap,
     Valid(body): Valid<Request>,
 ) -> ApiResult<Success<Tokens>> {
-    throttle.account(&body.username).await?;
-    match sign_in(&state, &body, device(&headers), ip).await {
-        Ok(answer) => Ok(answer),
-        Err(error) => {
-            if matches!(error, AuthError::BadCredentials) {
-                throttle.penalise(&body.username).await;
-            }
-            Err(error.into())
-        }
+    let (name, password) = (body.username.unwrap_or_default(), body.password.unwrap_or_default());
+    throttle.account(&name).await?;
+    let answer = sign_in(&state, &name, &password, device(&headers), ip).await;
+    if matches!(answer, Err(AuthError::BadCredentials)) {
+        throttle.penalise(&name).await;
     }
+    Ok(answer?)
 }
 
-async fn sign_in(state: &AppState, body: &Request, device: String, ip: String) -> Result<Success<Tokens>, AuthError> {
-    let mut user = authenticate(state, body).await?;
+async fn sign_in(
+    state: &AppState,
+    name: &str,
+    password: &str,
+    device: String,
+    ip: String,
+) -> Result<Success<Tokens>, AuthError> {
+    let mut user = authenticate(state, name, password).await?;
     let now = state.clock.now();
     let (session, refresh) = open(state, &user, device, ip);
     // Before the answer, and before the login counts: a token whose session is not stored is worth nothing.
@@ -74,14 +73,14 @@ async fn sign_in(state: &AppState, body: &Request, device: String, ip: String) -
 }
 
 /// The user whose password this is.
-async fn authenticate(state: &AppState, body: &Request) -> Result<User, AuthError> {
+async fn authenticate(state: &AppState, name: &str, password: &str) -> Result<User, AuthError> {
     // The connection goes back before the hash is computed: there are few of them, and hashing is slow.
-    let found = users::by_login(&mut *state.pool.acquire().await?, &body.username).await?;
+    let found = users::by_login(&mut *state.pool.acquire().await?, name).await?;
     let stored = found.as_ref().map(|user| user.password_hash.as_str());
-    let matches = state.hasher.verify(&body.password, stored).await?;
+    let matches = state.hasher.verify(password, stored).await?;
     let user = found.filter(|user| matches && user.status == AccountStatus::Active).ok_or(AuthError::BadCredentials)?;
     if state.hasher.needs_rehash(&user.password_hash) {
-        let hash = state.hasher.hash(&body.password, &state.entropy).await?;
+        let hash = state.hasher.hash(password, &state.entropy).await?;
         let mut conn = state.pool.acquire().await?;
         users::replace_password_hash(&mut conn, user.id, &user.password_hash, &hash).await?;
     }

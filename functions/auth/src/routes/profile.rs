@@ -4,7 +4,7 @@ mod change;
 
 use axum::{extract::State, response::IntoResponse};
 use halyard_auth::AuthnFailure;
-use halyard_domain::{UserId, user::RuleBroken};
+use halyard_domain::UserId;
 use halyard_http::{ApiResult, Caller, Valid, rfc3339, success};
 use halyard_store::{
     statistics,
@@ -98,15 +98,4 @@ async fn answer(state: &AppState, user: User) -> Result<impl IntoResponse + use<
         preferences: user.preferences,
     };
     Ok(([(header::ETAG, if_match::tag(user.version))], success(profile)))
-}
-
-/// A full name or a department: 1 to 120 characters, none of them for control.
-pub fn check_name(name: Option<&str>) -> Result<(), RuleBroken> {
-    let Some(name) = name else { return Ok(()) };
-    match name.chars().count() {
-        0 => Err(RuleBroken::TooShort(1)),
-        121.. => Err(RuleBroken::TooLong(120)),
-        _ if name.chars().any(char::is_control) => Err(RuleBroken::Characters("printable characters")),
-        _ => Ok(()),
-    }
 }

@@ -2,27 +2,32 @@
 
 use axum::extract::State;
 use halyard_domain::user::{Role, check_email, check_password, check_username};
-use halyard_http::{ApiResult, Success, Throttle, Valid, Validate, Violations, success};
+use halyard_http::{ApiResult, Success, Valid, Validate, Violations, success};
 use halyard_store::users::{self, NewUser};
 use serde::{Deserialize, Serialize};
 
-use crate::{error::AuthError, routes::profile::check_name, state::AppState, view::UserView};
+use crate::{
+    error::AuthError,
+    fields::{self, required},
+    state::AppState,
+    view::UserView,
+};
 
 /// The body. Fields that are not known are ignored, as the original did.
 #[derive(Deserialize)]
 pub struct Request {
-    username: String,
-    email: String,
-    password: String,
+    username: Option<String>,
+    email: Option<String>,
+    password: Option<String>,
     full_name: Option<String>,
 }
 
 impl Validate for Request {
     fn validate(&self, violations: &mut Violations) {
-        violations.rule("/username", check_username(&self.username));
-        violations.rule("/email", check_email(&self.email));
-        violations.rule("/password", check_password(&self.password));
-        violations.rule("/full_name", check_name(self.full_name.as_deref()));
+        required(violations, "/username", self.username.as_deref(), check_username);
+        required(violations, "/email", self.email.as_deref(), check_email);
+        required(violations, "/password", self.password.as_deref(), check_password);
+        violations.rule("/full_name", fields::name(self.full_name.as_deref()));
     }
 }
 
@@ -33,20 +38,15 @@ pub struct Registered {
 }
 
 /// Makes an account. It cannot sign in as anything but `user`.
-pub async fn handler(
-    State(state): State<AppState>,
-    throttle: Throttle,
-    Valid(body): Valid<Request>,
-) -> ApiResult<Success<Registered>> {
-    throttle.account(&body.username).await?;
+pub async fn handler(State(state): State<AppState>, Valid(body): Valid<Request>) -> ApiResult<Success<Registered>> {
     Ok(success(Registered { user: register(&state, body).await? }))
 }
 
 async fn register(state: &AppState, body: Request) -> Result<UserView, AuthError> {
-    let password_hash = state.hasher.hash(&body.password, &state.entropy).await?;
+    let password_hash = state.hasher.hash(&body.password.unwrap_or_default(), &state.entropy).await?;
     let new = NewUser {
-        username: body.username,
-        email: body.email,
+        username: body.username.unwrap_or_default(),
+        email: body.email.unwrap_or_default(),
         full_name: body.full_name,
         password_hash,
         role: Role::User,

@@ -4,10 +4,9 @@ use halyard_domain::user::check_email;
 use halyard_http::{Validate, Violations};
 use halyard_store::users::ProfileChange;
 use serde::{Deserialize, Deserializer};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::check_name;
-use crate::{error::AuthError, merge_patch};
+use crate::{error::AuthError, fields::name, merge_patch};
 
 /// The largest preferences, as JSON text in bytes.
 const LARGEST: usize = 16 * 1024;
@@ -24,7 +23,7 @@ pub struct Request {
     #[serde(default, deserialize_with = "present")]
     department: Option<Option<String>>,
     /// Merged into those that are there (RFC 7396): null removes a member.
-    preferences: Option<Map<String, Value>>,
+    preferences: Option<Value>,
 }
 
 /// Tells null from absent.
@@ -35,11 +34,12 @@ fn present<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Option<String>>, D:
 
 impl Validate for Request {
     fn validate(&self, violations: &mut Violations) {
-        violations.rule("/full_name", check_name(self.full_name.as_ref().and_then(Option::as_deref)));
-        violations.rule("/department", check_name(self.department.as_ref().and_then(Option::as_deref)));
+        violations.rule("/full_name", name(self.full_name.as_ref().and_then(Option::as_deref)));
+        violations.rule("/department", name(self.department.as_ref().and_then(Option::as_deref)));
         violations.rule("/email", self.email.as_deref().map_or(Ok(()), check_email));
         if let Some(preferences) = &self.preferences {
-            violations.check(depth(preferences.values()) <= DEEPEST, "/preferences", "too_deep", TOO_DEEP);
+            violations.check(preferences.is_object(), "/preferences", "invalid_type", "must be an object");
+            violations.check(depth(preferences) <= DEEPEST, "/preferences", "too_deep", TOO_DEEP);
             violations.check(!holds_nul(preferences), "/preferences", "invalid_characters", "may not hold U+0000");
         }
     }
@@ -53,8 +53,8 @@ impl Request {
     /// # Errors
     /// 422 when the preferences would become too large.
     pub fn change(&self, preferences: &Value) -> Result<ProfileChange, AuthError> {
-        let patch = self.preferences.clone().map(Value::Object);
-        let preferences = patch.map(|patch| merge_patch::apply(preferences.clone(), &patch));
+        let patch = self.preferences.as_ref();
+        let preferences = patch.map(|patch| merge_patch::apply(preferences.clone(), patch));
         if preferences.as_ref().is_some_and(|p| p.to_string().len() > LARGEST) {
             return Err(AuthError::PreferencesTooLarge);
         }
@@ -67,25 +67,22 @@ impl Request {
     }
 }
 
-/// How deep the deepest of these values is nested; a plain value counts 1.
-fn depth<'a>(values: impl Iterator<Item = &'a Value>) -> usize {
-    let of = |value: &'a Value| match value {
-        Value::Array(items) => 1 + depth(items.iter()),
-        Value::Object(members) => 1 + depth(members.values()),
-        _ => 1,
+/// How deep a value is nested; a plain one counts 0.
+fn depth(value: &Value) -> usize {
+    let deepest = match value {
+        Value::Array(items) => items.iter().map(depth).max(),
+        Value::Object(members) => members.values().map(depth).max(),
+        _ => return 0,
     };
-    values.map(of).max().unwrap_or_default()
+    1 + deepest.unwrap_or_default()
 }
 
 /// PostgreSQL cannot store U+0000, which JSON can say.
-fn holds_nul(members: &Map<String, Value>) -> bool {
-    fn within(value: &Value) -> bool {
-        match value {
-            Value::String(text) => text.contains('\0'),
-            Value::Array(items) => items.iter().any(within),
-            Value::Object(members) => holds_nul(members),
-            _ => false,
-        }
+fn holds_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(items) => items.iter().any(holds_nul),
+        Value::Object(members) => members.iter().any(|(name, value)| name.contains('\0') || holds_nul(value)),
+        _ => false,
     }
-    members.iter().any(|(name, value)| name.contains('\0') || within(value))
 }
