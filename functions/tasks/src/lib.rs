@@ -1,1 +1,40 @@
-//! halyard-fn-tasks
+//! Takes tasks in and tells what became of them: the endpoint group `/tasks`.
+
+mod error;
+mod init;
+mod routes;
+mod state;
+mod view;
+
+use axum::Router;
+use halyard_http::{Access, HttpContext, Rate, Routes};
+
+pub use init::init;
+pub use state::{AppState, Parts};
+
+/// Submitting and polling: a principal may keep a client library busy, but not the whole system.
+const OFTEN: Rate = Rate::per_minute(60_000);
+/// Everything that people or dashboards look at.
+const NOW_AND_THEN: Rate = Rate::per_minute(6_000);
+
+/// What this function serves.
+pub fn routes() -> Routes<AppState> {
+    use routes::{cancel, list, logs, pause, queues, result, resume, stats, status, submit, types};
+    Routes::new()
+        .post("/tasks/submit", Access::Bearer, OFTEN, submit::handler)
+        .get("/tasks", Access::Bearer, NOW_AND_THEN, list::handler)
+        .get("/tasks/types", Access::Bearer, NOW_AND_THEN, types::handler)
+        .get("/tasks/stats", Access::Bearer, NOW_AND_THEN, stats::handler)
+        .get("/tasks/status/{id}", Access::Bearer, OFTEN, status::handler)
+        .get("/tasks/result/{id}", Access::Bearer, OFTEN, result::handler)
+        .get("/tasks/logs/{id}", Access::Bearer, NOW_AND_THEN, logs::handler)
+        .post("/tasks/cancel/{id}", Access::Bearer, NOW_AND_THEN, cancel::handler)
+        .get("/tasks/queues", Access::Bearer, NOW_AND_THEN, queues::handler)
+        .post("/tasks/queues/{name}/pause", Access::Bearer, NOW_AND_THEN, pause::handler)
+        .post("/tasks/queues/{name}/resume", Access::Bearer, NOW_AND_THEN, resume::handler)
+}
+
+/// The routes over this state.
+pub fn router(state: AppState, ctx: HttpContext) -> Router {
+    routes().into_router(state, ctx)
+}

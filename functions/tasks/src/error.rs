@@ -1,0 +1,60 @@
+//! What can go wrong here, and which problem it is.
+
+use halyard_cloud::table::TableError;
+use halyard_domain::task::TaskState;
+use halyard_http::Problem;
+use halyard_store::StoreError;
+
+/// Seconds after which a caller may try again what a dependency refused.
+const RETRY_AFTER: u32 = 2;
+
+/// An error of this area.
+#[derive(Debug, thiserror::Error)]
+pub enum TaskError {
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The table of log lines.
+    #[error(transparent)]
+    Logs(#[from] TableError),
+    /// Not there, or not the caller's.
+    #[error("there is no such task")]
+    NotFound,
+    /// No lane of that name.
+    #[error("there is no such queue")]
+    NoSuchLane,
+    /// In a terminal state already.
+    #[error("the task has ended: {0}")]
+    Ended(TaskState),
+    /// Its result is asked for, but it has not ended.
+    #[error("the task has not ended yet: {0}")]
+    NotEnded(TaskState),
+    /// Its result is asked for, but it did not end well.
+    #[error("the task has no result: {0}")]
+    NoResult(TaskState),
+    /// Its state kept changing while it was to be cancelled.
+    #[error("the task's state is changing; try again")]
+    Contended,
+}
+
+impl From<TaskError> for Problem {
+    fn from(error: TaskError) -> Self {
+        match error {
+            TaskError::Store(StoreError::Unavailable(source)) => {
+                Self::unavailable("the database is unavailable", RETRY_AFTER).with_source(source.to_string())
+            }
+            // A new task's id is random and long: a second one like it is a fault of ours.
+            TaskError::Store(error @ (StoreError::Internal(_) | StoreError::Conflict(_))) => Self::internal(&error),
+            TaskError::Logs(TableError::Unavailable(why)) => {
+                Self::unavailable("the log store is unavailable", RETRY_AFTER).with_source(why)
+            }
+            TaskError::Logs(error @ (TableError::ConditionFailed | TableError::Refused(_))) => Self::internal(&error),
+            TaskError::NotFound => Self::not_found("there is no such task"),
+            TaskError::NoSuchLane => Self::not_found("there is no such queue"),
+            TaskError::Ended(_) => Self::conflict("task_ended", error.to_string()),
+            TaskError::NotEnded(_) => Self::conflict("task_not_ended", error.to_string()).with_retry_after(1),
+            TaskError::NoResult(_) => Self::conflict("no_result", error.to_string()),
+            TaskError::Contended => Self::conflict("contended", error.to_string()).with_retry_after(1),
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! `POST /tasks/cancel/{id}`
+
+use axum::{
+    body::Bytes,
+    extract::{State, rejection::BytesRejection},
+    response::IntoResponse,
+};
+use halyard_domain::{TaskId, authz::Permission, task::TaskState};
+use halyard_http::{ApiResult, AppPath, Caller, FieldError, Problem, success};
+use halyard_store::tasks::{self, Cancelled};
+use serde::{Deserialize, Serialize};
+
+use super::database;
+use crate::{
+    error::TaskError,
+    state::{AppState, scope},
+    view,
+};
+
+/// The body, which may be missing.
+#[derive(Debug, Default, Deserialize)]
+struct Request {
+    reason: Option<String>,
+    /// The original's: a task that does not notice is stopped after a moment either way.
+    #[serde(default, rename = "force")]
+    _force: Option<bool>,
+}
+
+/// `data`.
+#[derive(Debug, Serialize)]
+struct Response {
+    task_id: TaskId,
+    status: TaskState,
+    cancel_requested: bool,
+    message: &'static str,
+    reason: String,
+}
+
+/// The longest reason, in characters.
+const LONGEST_REASON: usize = 500;
+/// How often a task that changes its state in that very moment is tried.
+const TRIES: usize = 4;
+
+/// Cancels a task: at once while it waits, at its next lease renewal (within a second) while it runs.
+pub async fn handler(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    AppPath(id): AppPath<TaskId>,
+    body: Result<Bytes, BytesRejection>,
+) -> ApiResult<impl IntoResponse> {
+    let reason = parse(&body.map_err(|_| Problem::bad_request("unreadable_body", "the body could not be read"))?)?;
+    let scope = scope(&caller, Permission::TasksManageAll);
+    let now = state.clock.database_override();
+    for _ in 0..TRIES {
+        let done = database(&state, async |conn| tasks::cancel(conn, id, scope, &reason, now).await).await;
+        let (status, message) = match done.map_err(TaskError::from)?.ok_or(TaskError::NotFound)? {
+            Cancelled::Ended => (TaskState::Cancelled, "Task cancelled"),
+            Cancelled::Requested => (TaskState::Running, "Cancellation requested"),
+            Cancelled::TooLate(ended) if ended.is_terminal() => return Err(TaskError::Ended(ended).into()),
+            Cancelled::TooLate(_) => continue,
+        };
+        let data = Response { task_id: id, status, cancel_requested: true, message, reason };
+        return Ok(success(data).links(view::links(id)));
+    }
+    Err(TaskError::Contended.into())
+}
+
+/// The original's client sends JSON under the content type of a form, or nothing at all.
+fn parse(body: &[u8]) -> Result<String, Problem> {
+    let request: Request = match body.trim_ascii() {
+        [] => Request::default(),
+        json => serde_json::from_slice(json).map_err(|error| {
+            if error.is_data() {
+                Problem::unprocessable(vec![FieldError::new("", "invalid_value", error.to_string())])
+            } else {
+                Problem::bad_request("malformed_json", format!("the body is not JSON: {error}"))
+            }
+        })?,
+    };
+    let reason = request.reason.unwrap_or_else(|| "no reason given".to_owned());
+    if reason.chars().count() > LONGEST_REASON {
+        let error = FieldError::new("/reason", "too_long", format!("must have at most {LONGEST_REASON} characters"));
+        return Err(Problem::unprocessable(vec![error]));
+    }
+    Ok(reason.replace('\0', "\u{fffd}"))
+}

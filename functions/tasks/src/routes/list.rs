@@ -1,0 +1,93 @@
+//! `GET /tasks`
+
+use axum::{extract::State, response::IntoResponse};
+use chrono::{DateTime, Utc};
+use halyard_domain::{Priority, TaskId, authz::Permission, task::TaskState};
+use halyard_http::{ApiResult, AppQuery, Caller, Cursor, FieldError, Items, PageQuery, Problem, success};
+use halyard_store::tasks::{self, Filter, TaskSummary};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::database;
+use crate::{
+    error::TaskError,
+    state::{AppState, scope},
+    view::{self, ErrorView},
+};
+
+/// The filters.
+#[derive(Debug, Deserialize)]
+pub struct Request {
+    status: Option<TaskState>,
+    task_type: Option<String>,
+    priority: Option<Priority>,
+    submitted_after: Option<DateTime<Utc>>,
+    submitted_before: Option<DateTime<Utc>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Item {
+    task_id: TaskId,
+    task_type: String,
+    status: TaskState,
+    priority: i16,
+    user_id: i64,
+    attempt: i16,
+    progress: Value,
+    error: Option<ErrorView>,
+    created_at: DateTime<Utc>,
+    scheduled_for: Option<DateTime<Utc>>,
+    started_at: Option<DateTime<Utc>>,
+    completed_at: Option<DateTime<Utc>>,
+}
+
+/// The caller's tasks, newest first; those of all with `tasks:read_all`.
+pub async fn handler(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    page: PageQuery,
+    AppQuery(filter): AppQuery<Request>,
+) -> ApiResult<impl IntoResponse> {
+    // PostgreSQL's text holds no NUL.
+    if filter.task_type.as_deref().is_some_and(|name| name.contains('\0')) {
+        let error = FieldError::new("/task_type", "invalid_characters", "may not hold NUL");
+        return Err(Problem::unprocessable(vec![error]));
+    }
+    let cursor = page.cursor.as_ref().map(Cursor::decode::<TaskId>).transpose()?;
+    let scope = scope(&caller, Permission::TasksReadAll);
+    let filter = Filter {
+        state: filter.status,
+        task_type: filter.task_type,
+        priority: filter.priority,
+        submitted_after: filter.submitted_after,
+        submitted_before: filter.submitted_before,
+    };
+    // One more than asked for tells whether there is a next page.
+    let wanted = i64::from(page.limit) + 1;
+    let found = database(&state, async |conn| tasks::list(conn, scope, &filter, cursor, wanted).await).await;
+    let mut tasks = found.map_err(TaskError::from)?;
+    let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
+    let more = tasks.len() > limit;
+    tasks.truncate(limit);
+    let next_cursor = tasks.last().filter(|_| more).map(|task| Cursor::encode(&task.id));
+    let now = state.clock.now();
+    Ok(success(Items { items: tasks.into_iter().map(|task| item(task, now)).collect::<Vec<_>>(), next_cursor }))
+}
+
+fn item(task: TaskSummary, now: DateTime<Utc>) -> Item {
+    let state = task.state;
+    Item {
+        task_id: task.id,
+        task_type: task.task_type,
+        status: state,
+        priority: task.priority.get(),
+        user_id: task.user_id.0,
+        attempt: task.attempt,
+        progress: view::progress(task.progress.as_deref(), state, task.started_at, now),
+        error: task.error.map(|text| ErrorView::new(text, state)),
+        created_at: task.created_at,
+        scheduled_for: task.scheduled_for,
+        started_at: task.started_at,
+        completed_at: task.ended_at,
+    }
+}

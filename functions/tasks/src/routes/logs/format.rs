@@ -1,0 +1,93 @@
+//! The three forms of a log.
+
+use std::fmt::Write as _;
+
+use axum::response::Response;
+use halyard_cloud::task_logs::{LogLevel, LogLine};
+use halyard_http::rfc3339;
+use http::{HeaderMap, HeaderValue, header};
+use serde_json::json;
+
+/// A form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    JsonLines,
+    /// Server-sent events.
+    Events,
+}
+
+/// Where a client takes up an event stream again.
+pub fn last_event_id(headers: &HeaderMap) -> Option<String> {
+    headers.get("last-event-id").and_then(|value| value.to_str().ok()).map(str::to_owned)
+}
+
+impl Format {
+    /// The first form that `Accept` names; text without one.
+    pub fn of(headers: &HeaderMap) -> Self {
+        let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+        accepted
+            .flat_map(|value| value.split(','))
+            .find_map(|range| match range.split(';').next().unwrap_or_default().trim() {
+                "text/plain" | "text/*" => Some(Self::Text),
+                "application/x-ndjson" | "application/jsonl" | "application/json" => Some(Self::JsonLines),
+                "text/event-stream" => Some(Self::Events),
+                _ => None,
+            })
+            .unwrap_or(Self::Text)
+    }
+
+    fn content_type(self) -> &'static str {
+        match self {
+            Self::Text => "text/plain; charset=utf-8",
+            Self::JsonLines => "application/x-ndjson",
+            Self::Events => "text/event-stream",
+        }
+    }
+
+    /// The answer; `after` is repeated as the cursor when there are no lines.
+    pub fn respond(self, lines: &[(String, LogLine)], after: Option<&str>) -> Response {
+        let mut body = if self == Self::Events { "retry: 1000\n\n".to_owned() } else { String::new() };
+        for (id, line) in lines {
+            // Writing into a String cannot fail.
+            let _ = match self {
+                Self::Text => text(&mut body, line),
+                Self::JsonLines => writeln!(body, "{}", object(id, line)),
+                Self::Events => write!(body, "id: {id}\ndata: {}\n\n", object(id, line)),
+            };
+        }
+        let mut response = Response::new(body.into());
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.content_type()));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        let cursor = lines.last().map(|(id, _)| id.as_str()).or(after);
+        if let Some(cursor) = cursor.and_then(|id| HeaderValue::from_str(id).ok()) {
+            headers.insert("x-log-cursor", cursor);
+        }
+        response
+    }
+}
+
+fn text(out: &mut String, line: &LogLine) -> std::fmt::Result {
+    let level = match line.level {
+        LogLevel::Debug => "DEBUG",
+        LogLevel::Info => "INFO",
+        LogLevel::Warning => "WARNING",
+        LogLevel::Error => "ERROR",
+    };
+    // A message of several lines stays recognisable as one.
+    let message = line.message.replace('\n', "\n    ");
+    writeln!(out, "{} {level:<7} [attempt {}] {message}", rfc3339(line.at), line.attempt)
+}
+
+fn object(id: &str, line: &LogLine) -> serde_json::Value {
+    json!({
+        "id": id,
+        "timestamp": rfc3339(line.at),
+        "level": line.level.as_str(),
+        "attempt": line.attempt,
+        "message": line.message,
+    })
+}

@@ -1,0 +1,74 @@
+//! `GET /tasks/logs/{id}`
+
+mod format;
+
+use std::time::Duration;
+
+use axum::{extract::State, response::Response};
+use halyard_cloud::task_logs::LogLine;
+use halyard_domain::{TaskId, authz::Permission};
+use halyard_http::{ApiResult, AppPath, AppQuery, Caller, FieldError, Problem};
+use halyard_store::tasks;
+use http::HeaderMap;
+use serde::Deserialize;
+use tokio::time::{Instant, sleep};
+
+use super::database;
+use crate::{
+    error::TaskError,
+    state::{AppState, scope},
+};
+use format::Format;
+
+/// Which lines.
+#[derive(Debug, Deserialize)]
+pub struct Request {
+    /// The id of the last line that is known.
+    after: Option<String>,
+    /// Wait for more?
+    #[serde(default)]
+    follow: bool,
+}
+
+/// The most lines of one answer; the rest comes `after`.
+const LINES: u32 = 1_000;
+/// The longest wait for a line.
+const FOLLOW: Duration = Duration::from_secs(20);
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// A task's log, as text, JSON lines or server-sent events. An answer is finite: `?after=` (or `Last-Event-ID`) takes it
+/// up again where `X-Log-Cursor` says that it ended, and `?follow=true` waits up to 20 s for the first line.
+pub async fn handler(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    AppPath(id): AppPath<TaskId>,
+    AppQuery(request): AppQuery<Request>,
+    headers: HeaderMap,
+) -> ApiResult<Response> {
+    let format = Format::of(&headers);
+    let after = request.after.or_else(|| format::last_event_id(&headers));
+    if after.as_deref().is_some_and(|id| id.len() > 64 || !id.bytes().all(|b| b.is_ascii_graphic())) {
+        let error = FieldError::new("/after", "invalid_value", "is not the id of a log line");
+        return Err(Problem::unprocessable(vec![error]));
+    }
+    let after = after.filter(|id| !id.is_empty());
+    let scope = scope(&caller, Permission::TasksReadAll);
+    let until = Instant::now() + FOLLOW;
+    loop {
+        // The state first: a task that has ended by now has all its lines.
+        let found = database(&state, async |conn| tasks::get(conn, id, scope).await).await;
+        let task = found.map_err(TaskError::from)?.ok_or(TaskError::NotFound)?;
+        let lines = read(&state, id, after.as_deref()).await?;
+        let waits = request.follow || format == Format::Events;
+        if !lines.is_empty() || !waits || task.state.is_terminal() || Instant::now() + LOOK > until {
+            return Ok(format.respond(&lines, after.as_deref()));
+        }
+        sleep(LOOK).await;
+    }
+}
+
+async fn read(state: &AppState, id: TaskId, after: Option<&str>) -> Result<Vec<(String, LogLine)>, TaskError> {
+    let (lines, _) = state.logs.read(id, after, LINES, state.clock.now()).await?;
+    Ok(lines)
+}

@@ -1,0 +1,52 @@
+//! `GET /tasks/result/{id}`
+
+use axum::{extract::State, response::IntoResponse};
+use chrono::{DateTime, Utc};
+use halyard_domain::{TaskId, authz::Permission, task::TaskState};
+use halyard_http::{ApiResult, AppPath, Caller, success};
+use halyard_store::tasks;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::database;
+use crate::{
+    error::TaskError,
+    state::{AppState, scope},
+    view,
+};
+
+/// `data`.
+#[derive(Debug, Serialize)]
+struct Response {
+    task_id: TaskId,
+    task_type: String,
+    status: TaskState,
+    result: Option<Box<RawValue>>,
+    completed_at: Option<DateTime<Utc>>,
+    /// Of the last attempt, in seconds.
+    execution_time: Option<f64>,
+}
+
+/// What a completed task's code returned.
+pub async fn handler(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    AppPath(id): AppPath<TaskId>,
+) -> ApiResult<impl IntoResponse> {
+    let scope = scope(&caller, Permission::TasksReadAll);
+    let found = database(&state, async |conn| tasks::get(conn, id, scope).await).await;
+    let task = found.map_err(TaskError::from)?.ok_or(TaskError::NotFound)?;
+    if task.state != TaskState::Completed {
+        let error = if task.state.is_terminal() { TaskError::NoResult } else { TaskError::NotEnded };
+        return Err(error(task.state).into());
+    }
+    let data = Response {
+        task_id: id,
+        task_type: task.task_type,
+        status: task.state,
+        result: task.result,
+        completed_at: task.ended_at,
+        execution_time: task.attempt_at.zip(task.ended_at).map(|(from, to)| view::seconds(from, to)),
+    };
+    Ok(success(data).links(view::links(id)))
+}

@@ -1,0 +1,44 @@
+//! `POST /tasks/queues/{name}/resume`
+
+use std::time::Duration;
+
+use axum::{extract::State, response::IntoResponse};
+use halyard_domain::{Lane, authz::Permission};
+use halyard_http::{ApiResult, AppPath, Caller, RequestInfo, success};
+use halyard_jobs::doorbell::{self, TraceIds};
+use halyard_store::lanes;
+
+use super::{database, pause::Response};
+use crate::{
+    error::TaskError,
+    state::{AppState, require},
+};
+
+/// So many tasks are rung for at once; the outbox has the rest, and beat rings for them.
+const BELLS: i64 = 200;
+/// How long the queue may take.
+const QUEUE: Duration = Duration::from_secs(2);
+
+/// Ends a lane's pause, and rings for what it held.
+pub async fn handler(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    AppPath(name): AppPath<String>,
+    info: RequestInfo,
+) -> ApiResult<impl IntoResponse> {
+    require(&caller, Permission::SystemManage)?;
+    let name: Lane = name.parse().map_err(|_| TaskError::NoSuchLane)?;
+    let now = state.clock.database_override();
+    let held = database(&state, async |conn| {
+        lanes::resume(conn, name, now).await?;
+        let depths = lanes::depths(conn, now).await?;
+        Ok(depths.into_iter().find(|lane| lane.lane == name).map_or(0, |lane| lane.ready))
+    });
+    let count = usize::try_from(held.await.map_err(TaskError::from)?.min(BELLS)).unwrap_or_default();
+    let ids = TraceIds { request_id: Some(info.request_id().to_string()), traceparent: Some(info.traceparent()) };
+    let rung = doorbell::ring(&*state.queue, &state.queues, name, Duration::ZERO, count, &ids, QUEUE);
+    if let Err(error) = rung.await {
+        tracing::warn!(%error, lane = %name, "doorbells were not taken; beat will ring");
+    }
+    Ok(success(Response { name, paused: false }))
+}

@@ -1,0 +1,135 @@
+//! `POST /tasks/submit`
+
+mod request;
+
+use std::time::Duration;
+
+use axum::{extract::State, response::IntoResponse};
+use chrono::{DateTime, Utc};
+use halyard_auth::Principal;
+use halyard_domain::{
+    Lane, TaskId,
+    task::{MAX_SEND_DELAY, TaskState},
+};
+use halyard_http::{ApiResult, Caller, FieldError, Problem, RequestInfo, Valid, success};
+use halyard_jobs::{
+    DynTask,
+    doorbell::{self, TraceIds},
+};
+use halyard_store::tasks::{self, NewTask, Submitted};
+use serde::Serialize;
+
+pub use request::Request;
+
+use super::database;
+use crate::{error::TaskError, state::AppState, view};
+
+/// How long the queue may take; beat repairs what it does not take in time.
+const QUEUE: Duration = Duration::from_secs(1);
+
+/// `data`.
+#[derive(Debug, Serialize)]
+struct Response {
+    task_id: TaskId,
+    task_type: &'static str,
+    status: TaskState,
+    priority: i16,
+    lane: Lane,
+    /// Nobody can know.
+    estimated_duration: Option<f64>,
+    /// An estimate; null when far back.
+    queue_position: Option<i64>,
+    worker_assignment: &'static str,
+    created_at: DateTime<Utc>,
+    /// When it may start.
+    scheduled_for: DateTime<Utc>,
+    expires_at: Option<DateTime<Utc>>,
+    /// Of one attempt, in seconds.
+    timeout: i32,
+}
+
+/// Accepts a task. Once this answers 200 the task is durable, whatever becomes of its doorbell.
+pub async fn handler(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    info: RequestInfo,
+    Valid(request): Valid<Request>,
+) -> ApiResult<impl IntoResponse> {
+    let task_type = check_type(&state, &request)?;
+    let ids = TraceIds { request_id: Some(info.request_id().to_string()), traceparent: Some(info.traceparent()) };
+    let task = new_task(&state, &caller, task_type, request, &ids);
+    let now = state.clock.database_override();
+    let accepted = database(&state, async |conn| tasks::submit(conn, &task, now).await).await;
+    let accepted = accepted.map_err(TaskError::from)?;
+    ring(&state, task.lane, &accepted, &ids).await;
+    let data = Response {
+        task_id: task.id,
+        task_type: task_type.task_type(),
+        status: accepted.state,
+        priority: task.priority.get(),
+        lane: task.lane,
+        estimated_duration: None,
+        queue_position: accepted.queue_position,
+        worker_assignment: "pending",
+        created_at: accepted.created_at,
+        scheduled_for: accepted.available_at,
+        expires_at: task.expires_at,
+        timeout: task.timeout_s,
+    };
+    Ok(success(data).links(view::links(task.id)).top_level("task_id", task.id.to_string()))
+}
+
+/// The type that is asked for, once the data fit it.
+fn check_type<'a>(state: &'a AppState, request: &Request) -> Result<&'a dyn DynTask, Problem> {
+    let Some(task_type) = state.registry.get(&request.task_type) else {
+        let known = state.registry.names().collect::<Vec<_>>().join(", ");
+        let error = FieldError::new("/task_type", "unknown_task_type", format!("must be one of {known}"));
+        return Err(Problem::unprocessable(vec![error]));
+    };
+    task_type.validate(&request.data).map_err(|invalid| {
+        let located = |error: halyard_jobs::InputError| {
+            FieldError::new(format!("/data{}", error.pointer), error.code, error.detail)
+        };
+        Problem::unprocessable(invalid.0.into_iter().map(located).collect())
+    })?;
+    Ok(&**task_type)
+}
+
+fn new_task(
+    state: &AppState,
+    caller: &Principal,
+    task_type: &dyn DynTask,
+    request: Request,
+    ids: &TraceIds,
+) -> NewTask {
+    let now = state.clock.now();
+    let priority = request.priority();
+    let longest = if task_type.is_long() { request::MAX_TIMEOUT } else { request::MAX_ORDINARY_TIMEOUT };
+    NewTask {
+        id: TaskId(state.entropy.ulid(now)),
+        user_id: caller.user_id,
+        task_type: request.task_type,
+        lane: if task_type.is_long() { Lane::Long } else { Lane::for_priority(priority) },
+        priority,
+        input: request.data,
+        resources: request.resources.and_then(|resources| serde_json::value::to_raw_value(&resources).ok()),
+        callbacks: request.callbacks.and_then(|callbacks| serde_json::value::to_raw_value(&callbacks).ok()),
+        retry: request.retry_config.unwrap_or_default().into(),
+        timeout_s: request.timeout.unwrap_or(request::MAX_ORDINARY_TIMEOUT).min(longest),
+        expires_at: request.expires_in.map(|seconds| now + chrono::Duration::seconds(seconds)),
+        scheduled_for: request.scheduled_for.map(|at| at.with_timezone(&Utc)),
+        request_id: ids.request_id.clone(),
+        traceparent: ids.traceparent.clone(),
+    }
+}
+
+/// Rings for a task that is due soon enough for a delayed message; beat rings for the others.
+async fn ring(state: &AppState, lane: Lane, accepted: &Submitted, ids: &TraceIds) {
+    if accepted.delay > MAX_SEND_DELAY {
+        return;
+    }
+    let delay = accepted.delay.to_std().unwrap_or_default();
+    if let Err(error) = doorbell::ring(&*state.queue, &state.queues, lane, delay, 1, ids, QUEUE).await {
+        tracing::warn!(%error, %lane, task_id = %accepted.id, "the doorbell was not taken; beat will ring");
+    }
+}

@@ -1,0 +1,139 @@
+//! What is asked of a submitted task.
+
+use chrono::{DateTime, FixedOffset};
+use halyard_domain::{Priority, retry::RetryPolicy};
+use halyard_http::{Validate, Violations};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, value::RawValue};
+
+/// The longest attempt in an ordinary lane, in seconds. A longer `timeout` is cut to it; the answer says what holds.
+pub const MAX_ORDINARY_TIMEOUT: i32 = 300;
+/// The longest attempt of a type that declares itself long, in seconds.
+pub const MAX_TIMEOUT: i32 = 86_400;
+/// A year, in seconds.
+const YEAR: i64 = 31_536_000;
+/// The deepest nesting of `data`: what PostgreSQL and every client can take.
+const MAX_DEPTH: usize = 100;
+/// The largest `resources`, in fields.
+const MAX_RESOURCES: usize = 50;
+
+/// The body. Unknown fields are ignored, as the original does.
+#[derive(Debug, Deserialize)]
+pub struct Request {
+    pub task_type: String,
+    pub data: Box<RawValue>,
+    priority: Option<i64>,
+    pub resources: Option<Map<String, Value>>,
+    pub callbacks: Option<Callbacks>,
+    pub retry_config: Option<RetryConfig>,
+    pub timeout: Option<i32>,
+    pub expires_in: Option<i64>,
+    pub scheduled_for: Option<DateTime<FixedOffset>>,
+    unique_key: Option<Value>,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+#[expect(clippy::struct_field_names, reason = "the original's names")]
+pub struct Callbacks {
+    progress_url: Option<String>,
+    completion_url: Option<String>,
+    error_url: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub struct RetryConfig {
+    max_retries: Option<i64>,
+    retry_delay: Option<i64>,
+    exponential_backoff: Option<bool>,
+}
+
+impl From<RetryConfig> for RetryPolicy {
+    fn from(config: RetryConfig) -> Self {
+        let default = Self::default();
+        Self {
+            max_retries: config.max_retries.and_then(|n| n.try_into().ok()).unwrap_or(default.max_retries),
+            retry_delay: config.retry_delay.and_then(|n| n.try_into().ok()).unwrap_or(default.retry_delay),
+            exponential_backoff: config.exponential_backoff.unwrap_or(default.exponential_backoff),
+        }
+    }
+}
+
+impl Request {
+    /// The priority, once it is known to be one.
+    pub fn priority(&self) -> Priority {
+        let number = self.priority.and_then(|n| i16::try_from(n).ok());
+        number.and_then(|n| Priority::try_from(n).ok()).unwrap_or_default()
+    }
+}
+
+impl Validate for Request {
+    fn validate(&self, violations: &mut Violations) {
+        if !self.data.get().starts_with('{') {
+            violations.add("/data", "invalid_type", "must be an object");
+        } else if depth(self.data.get()) > MAX_DEPTH {
+            violations.add("/data", "too_deep", format!("may be nested {MAX_DEPTH} levels deep at most"));
+        }
+        let mut within = |value: Option<i64>, low: i64, high: i64, pointer: &'static str| {
+            let holds = value.is_none_or(|n| (low..=high).contains(&n));
+            violations.check(holds, pointer, "out_of_range", format!("must be between {low} and {high}"));
+        };
+        within(self.priority, 1, 10, "/priority");
+        within(self.timeout.map(i64::from), 1, MAX_TIMEOUT.into(), "/timeout");
+        within(self.expires_in, 1, YEAR, "/expires_in");
+        if let Some(retry) = &self.retry_config {
+            within(retry.max_retries, 0, 10, "/retry_config/max_retries");
+            within(retry.retry_delay, 0, 86_400, "/retry_config/retry_delay");
+        }
+        let few = self.resources.as_ref().is_none_or(|resources| resources.len() <= MAX_RESOURCES);
+        violations.check(few, "/resources", "too_many", format!("may have {MAX_RESOURCES} fields at most"));
+        for (pointer, url) in self.callbacks.iter().flat_map(Callbacks::urls) {
+            let holds = url.is_none_or(is_http_url);
+            violations.check(
+                holds,
+                pointer,
+                "invalid_format",
+                "must be an http or https URL of 2048 characters at most",
+            );
+        }
+        if self.unique_key.as_ref().is_some_and(|key| !key.is_null()) {
+            violations.add("/unique_key", "not_supported", "is not supported yet");
+        }
+    }
+}
+
+impl Callbacks {
+    fn urls(&self) -> [(&'static str, Option<&str>); 3] {
+        [
+            ("/callbacks/progress_url", self.progress_url.as_deref()),
+            ("/callbacks/completion_url", self.completion_url.as_deref()),
+            ("/callbacks/error_url", self.error_url.as_deref()),
+        ]
+    }
+}
+
+fn is_http_url(text: &str) -> bool {
+    let uri = text.parse::<http::Uri>().ok();
+    let scheme_ok =
+        uri.as_ref().and_then(http::Uri::scheme_str).is_some_and(|scheme| matches!(scheme, "http" | "https"));
+    scheme_ok && text.len() <= 2_048 && uri.as_ref().and_then(http::Uri::host).is_some_and(|host| !host.is_empty())
+}
+
+/// How deep a JSON text is nested. The text has been parsed before: it is well formed.
+fn depth(json: &str) -> usize {
+    let (mut depth, mut deepest, mut quoted, mut escaped) = (0_usize, 0, false, false);
+    for byte in json.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            _ if quoted => {}
+            b'{' | b'[' => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
+}

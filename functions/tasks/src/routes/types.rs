@@ -1,0 +1,35 @@
+//! `GET /tasks/types`
+
+use axum::{extract::State, response::IntoResponse};
+use halyard_http::{Caller, success};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::state::AppState;
+
+/// `data`.
+#[derive(Debug, Serialize)]
+struct Response {
+    types: Vec<TypeView>,
+}
+
+#[derive(Debug, Serialize)]
+struct TypeView {
+    task_type: &'static str,
+    description: &'static str,
+    /// Whether it runs in the lane `long`.
+    long: bool,
+    /// The JSON Schema of `data`.
+    input_schema: Value,
+}
+
+/// Every task type with the schema of its input.
+pub async fn handler(State(state): State<AppState>, Caller(_): Caller) -> impl IntoResponse {
+    let types = state.registry.iter().map(|task| TypeView {
+        task_type: task.task_type(),
+        description: task.description(),
+        long: task.is_long(),
+        input_schema: task.schema(),
+    });
+    success(Response { types: types.collect() })
+}

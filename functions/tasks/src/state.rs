@@ -1,0 +1,57 @@
+//! What the handlers share.
+
+use std::{ops::Deref, sync::Arc};
+
+use halyard_auth::Principal;
+use halyard_cloud::{queue::Queue, task_logs::TaskLogs};
+use halyard_domain::{Clock, Entropy, UserId, authz::Permission};
+use halyard_http::Problem;
+use halyard_jobs::{Registry, doorbell::LaneQueues};
+use halyard_store::Pool;
+
+/// The state of one execution environment; cloning is cheap.
+#[derive(Clone)]
+pub struct AppState(Arc<Parts>);
+
+/// What the state is made of.
+pub struct Parts {
+    /// Tasks.
+    pub pool: Pool,
+    /// Where doorbells go.
+    pub queue: Arc<dyn Queue>,
+    /// The lanes' queues.
+    pub queues: LaneQueues,
+    /// Log lines.
+    pub logs: TaskLogs,
+    /// The task types that are accepted.
+    pub registry: Registry,
+    /// Wall clock and test clock.
+    pub clock: Arc<dyn Clock>,
+    /// Task ids.
+    pub entropy: Arc<Entropy>,
+}
+
+impl AppState {
+    /// Puts the state together.
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+impl Deref for AppState {
+    type Target = Parts;
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+/// Whose tasks a caller may deal with: their own, or with `permission` those of all (`None`).
+pub fn scope(caller: &Principal, permission: Permission) -> Option<UserId> {
+    (!caller.may(permission)).then_some(caller.user_id)
+}
+
+/// 403 unless the caller may.
+pub fn require(caller: &Principal, permission: Permission) -> Result<(), Problem> {
+    let refused = || Problem::forbidden(format!("this needs the permission {}", permission.as_str()));
+    if caller.may(permission) { Ok(()) } else { Err(refused()) }
+}

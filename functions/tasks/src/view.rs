@@ -1,0 +1,72 @@
+//! How tasks look from outside.
+
+use chrono::{DateTime, Utc};
+use halyard_domain::{TaskId, task::TaskState};
+use serde::Serialize;
+use serde_json::{Map, Value, json, value::RawValue};
+
+/// Why a task did not end well.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub struct ErrorView {
+    /// Stable, `snake_case`.
+    pub code: String,
+    /// For people.
+    pub message: String,
+}
+
+impl ErrorView {
+    /// From the text that is stored: `code: message`, or only a message when a person gave it.
+    pub fn new(text: String, state: TaskState) -> Self {
+        let is_code = |head: &str| !head.is_empty() && head.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+        match text.split_once(": ") {
+            Some((code, message)) if state != TaskState::Cancelled && is_code(code) => {
+                Self { code: code.to_owned(), message: message.to_owned() }
+            }
+            _ => Self { code: state.to_string(), message: text },
+        }
+    }
+}
+
+/// Progress as clients see it: always a percentage, and whatever else the task reported.
+pub fn progress(
+    stored: Option<&RawValue>,
+    state: TaskState,
+    started: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+) -> Value {
+    let mut progress: Map<String, Value> =
+        stored.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
+    if state == TaskState::Completed {
+        progress.insert("percentage".to_owned(), json!(100.0));
+    }
+    let percentage = progress.get("percentage").and_then(Value::as_f64).unwrap_or(0.0);
+    progress.insert("percentage".to_owned(), json!(percentage));
+    let elapsed = started.map(|at| (now - at).as_seconds_f64());
+    let remaining = match (state, elapsed) {
+        (TaskState::Running, Some(elapsed)) if percentage > 0.0 && elapsed >= 0.0 => {
+            Some(round(elapsed * (100.0 - percentage) / percentage))
+        }
+        _ => None,
+    };
+    progress.insert("estimated_remaining".to_owned(), json!(remaining));
+    Value::Object(progress)
+}
+
+/// Seconds between two moments, in milliseconds' precision; never negative, whatever the clocks say.
+pub fn seconds(from: DateTime<Utc>, to: DateTime<Utc>) -> f64 {
+    round((to - from).as_seconds_f64().max(0.0))
+}
+
+fn round(seconds: f64) -> f64 {
+    (seconds * 1_000.0).round() / 1_000.0
+}
+
+/// Where to go on from a task.
+pub fn links(id: TaskId) -> Value {
+    json!({
+        "status": format!("/tasks/status/{id}"),
+        "cancel": format!("/tasks/cancel/{id}"),
+        "logs": format!("/tasks/logs/{id}"),
+        "result": format!("/tasks/result/{id}"),
+    })
+}
