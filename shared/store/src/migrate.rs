@@ -22,7 +22,7 @@ pub async fn migrate(url: &str) -> Result<u64> {
     let options = PgConnectOptions::from_str(url)?.application_name("halyard-migrate").disable_statement_logging();
     let mut conn = options.connect().await?;
     let before = applied(&mut conn).await?;
-    migrator().run(&mut conn).await.map_err(|e| match e {
+    migrator().run_direct(None, &mut conn, false).await.map_err(|e| match e {
         sqlx::migrate::MigrateError::Execute(e) => e.into(),
         e => StoreError::Internal(e.into()),
     })?;

@@ -9,7 +9,7 @@ use crate::{Now, Result};
 /// A node counts as active when it was seen within this time.
 pub const ACTIVE: chrono::Duration = chrono::Duration::seconds(60);
 /// A node that was not seen for this long is forgotten.
-pub const FORGET: chrono::Duration = chrono::Duration::days(1);
+pub const FORGET: chrono::Duration = chrono::Duration::hours(1);
 
 /// What a node says of itself. What cannot be known there is `None`.
 #[derive(Debug, Clone)]

@@ -58,6 +58,10 @@ struct Idle {
 /// # Errors
 /// [`StoreError::Internal`] when `url` is not a PostgreSQL URL.
 pub fn connect(url: &str, size: u32) -> Result<Pool> {
+    // The parser takes any scheme.
+    if !(url.starts_with("postgres://") || url.starts_with("postgresql://")) {
+        return Err(StoreError::Internal("not a postgres:// URL".into()));
+    }
     let options =
         PgConnectOptions::from_str(url)?.application_name("halyard").options(SETTINGS).disable_statement_logging();
     let permits = Arc::new(Semaphore::new(size.max(1) as usize));

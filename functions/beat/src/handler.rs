@@ -1,0 +1,90 @@
+//! One beat: every step, whatever became of the one before.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use halyard_cloud::queue::Queue;
+use halyard_domain::{Clock, Entropy};
+use halyard_jobs::doorbell::LaneQueues;
+use halyard_platform::{FunctionError, Handler, Invocation};
+use halyard_store::{Connection, Now, Pool, StoreError};
+use serde_json::{Map, Value, json};
+use tokio::time::{Instant, timeout_at};
+
+use crate::{report::Step, steps};
+
+/// A beat takes no longer than this, whatever the host allows: the next one comes after a minute.
+const LONGEST: Duration = Duration::from_secs(45);
+/// What is kept back of the time that the host allows.
+const RESERVE: Duration = Duration::from_secs(3);
+/// What one step may take at most, so that one that hangs leaves time for the others.
+const STEP: Duration = Duration::from_secs(12);
+
+/// The steps, in order. Leases come first: what they release is then seen by the others.
+const STEPS: [&str; 5] = ["leases", "outbox", "lanes", "statistics", "nodes"];
+
+/// The function.
+pub struct Beat {
+    pub(crate) pool: Pool,
+    pub(crate) queue: Arc<dyn Queue>,
+    pub(crate) queues: LaneQueues,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<Entropy>,
+}
+
+impl Beat {
+    pub(crate) async fn conn(&self) -> Result<Connection, StoreError> {
+        self.pool.acquire().await
+    }
+
+    pub(crate) fn now(&self) -> Now {
+        self.clock.database_override()
+    }
+
+    /// Time left until `deadline`; a host that gives no useful one (some emulators) gets the longest.
+    fn budget(&self, deadline: DateTime<Utc>) -> Duration {
+        let left = (deadline - self.clock.now()).to_std().unwrap_or(LONGEST + RESERVE);
+        left.saturating_sub(RESERVE).min(LONGEST)
+    }
+
+    /// Runs one step until `until` at the latest; what it did counts even when it is cut short.
+    async fn step(&self, name: &'static str, until: Instant) -> Step {
+        let mut step = Step::default();
+        let run = async {
+            match name {
+                "leases" => steps::leases::reap(self, &mut step).await,
+                "outbox" => steps::outbox::sweep(self, &mut step).await,
+                "lanes" => steps::lanes::ring_silent(self, &mut step).await,
+                "statistics" => steps::statistics::fold(self, &mut step).await,
+                _ => steps::nodes::sweep(self, &mut step).await,
+            }
+        };
+        match timeout_at(until, run).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => step.note(error),
+            Err(_) => step.note("out of time"),
+        }
+        step
+    }
+}
+
+#[async_trait]
+impl Handler<Value, Value> for Beat {
+    async fn handle(&self, _event: Value, invocation: Invocation) -> Result<Value, FunctionError> {
+        let end = Instant::now() + self.budget(invocation.deadline);
+        let mut report = Map::new();
+        let mut failed = Vec::new();
+        for name in STEPS {
+            let step = self.step(name, end.min(Instant::now() + STEP)).await;
+            if !step.is_good() {
+                failed.push(name);
+            }
+            report.insert(name.to_owned(), step.into_json());
+        }
+        report.insert("failed".to_owned(), json!(failed));
+        let report = Value::Object(report);
+        tracing::info!(%report, "beat");
+        Ok(report)
+    }
+}

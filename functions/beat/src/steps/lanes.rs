@@ -1,0 +1,32 @@
+//! Lanes in which tasks wait while their queue is silent.
+
+use std::time::Duration;
+
+use halyard_jobs::doorbell::{TraceIds, message};
+use halyard_store::lanes;
+
+use super::{GRACE, depth, ring};
+use crate::{
+    Beat,
+    report::{Step, StepError},
+};
+
+/// Rings for lanes that have work and an empty queue: the doorbells of a purged queue whose outbox rows have been put
+/// off come back here.
+pub async fn ring_silent(beat: &Beat, step: &mut Step) -> Result<(), StepError> {
+    let lanes = lanes::needing_doorbell(&mut *beat.conn().await?, GRACE, beat.now()).await?;
+    for (lane, tasks) in lanes {
+        step.add("waiting", 1);
+        let silent = depth(beat, lane).await.is_some_and(|d| d.visible == 0 && d.in_flight == 0);
+        if !silent {
+            continue;
+        }
+        let bell = message(lane, Duration::ZERO, &TraceIds::default());
+        let bells = vec![bell; usize::try_from(tasks).unwrap_or_default()];
+        match ring(beat, lane, &bells).await {
+            Ok(()) => step.add("rung", bells.len()),
+            Err(error) => step.note(format!("lane {lane}: {error}")),
+        }
+    }
+    Ok(())
+}

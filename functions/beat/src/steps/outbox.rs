@@ -1,0 +1,52 @@
+//! Doorbells that were lost, and those of tasks that were due too late for a send delay.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use halyard_domain::Lane;
+use halyard_jobs::doorbell::{TraceIds, message};
+use halyard_store::outbox;
+
+use super::{GRACE, depth, ring};
+use crate::{
+    Beat,
+    report::{Step, StepError},
+};
+
+/// Rows taken at a time.
+const BATCH: i64 = 500;
+/// Batches of one beat: the rest has its turn in a minute.
+const BATCHES: usize = 10;
+
+/// Rings for the outbox rows that are overdue.
+pub async fn sweep(beat: &Beat, step: &mut Step) -> Result<(), StepError> {
+    for _ in 0..BATCHES {
+        let rows = outbox::overdue(&mut *beat.conn().await?, GRACE, BATCH, beat.now()).await?;
+        step.add("overdue", rows.len());
+        let mut lanes = BTreeMap::<Lane, Vec<Duration>>::new();
+        for row in &rows {
+            lanes.entry(row.lane).or_default().push(row.delay.to_std().unwrap_or_default());
+        }
+        for (lane, delays) in lanes {
+            ring_for(beat, step, lane, delays).await;
+        }
+        if rows.len() < usize::try_from(BATCH).unwrap_or(usize::MAX) {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Rings once for each row, but not for those that a doorbell still in the queue will do for: any doorbell of a lane
+/// answers any of its tasks.
+async fn ring_for(beat: &Beat, step: &mut Step, lane: Lane, mut delays: Vec<Duration>) {
+    delays.sort_unstable();
+    let waiting = depth(beat, lane).await.map_or(0, |d| usize::try_from(d.visible).unwrap_or(usize::MAX));
+    let due = delays.iter().take_while(|d| d.is_zero()).count();
+    let spared = waiting.min(due);
+    step.add("spared", spared);
+    let messages: Vec<_> = delays[spared..].iter().map(|&delay| message(lane, delay, &TraceIds::default())).collect();
+    match ring(beat, lane, &messages).await {
+        Ok(()) => step.add("rung", messages.len()),
+        Err(error) => step.note(format!("lane {lane}: {error}")),
+    }
+}

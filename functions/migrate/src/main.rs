@@ -1,0 +1,5 @@
+//! The function `migrate` on Lambda.
+
+fn main() -> std::process::ExitCode {
+    halyard_platform::lambda::run(|host| Box::pin(async move { halyard_fn_migrate::init(&host).await }))
+}

@@ -1,0 +1,139 @@
+//! A scratch database of the test's own on the server at `TEST_DATABASE_URL`.
+#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use chrono::{DateTime, Duration, Utc};
+use halyard_domain::{Entropy, Lane, Priority, TaskId, UserId, retry::RetryPolicy};
+use halyard_store::{Pool, tasks, tasks::NewTask};
+use serde_json::value::RawValue;
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+
+pub struct Scratch {
+    server: String,
+    name: String,
+    pub url: String,
+    pub pool: Pool,
+    pub entropy: Entropy,
+}
+
+static NEXT: AtomicU32 = AtomicU32::new(0);
+
+impl Scratch {
+    #[expect(clippy::disallowed_methods, reason = "tests have no configuration")]
+    pub async fn new() -> Self {
+        let server = std::env::var("TEST_DATABASE_URL")
+            .expect("TEST_DATABASE_URL must name a PostgreSQL server on which scratch databases may be made");
+        let name = format!("store_test_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let mut admin = PgConnection::connect(&server).await.expect("the test server");
+        sqlx::query(AssertSqlSafe(format!("drop database if exists {name} with (force)")))
+            .execute(&mut admin)
+            .await
+            .unwrap();
+        sqlx::query(AssertSqlSafe(format!("create database {name}"))).execute(&mut admin).await.unwrap();
+        let (base, query) =
+            server.split_once('?').map_or((server.as_str(), String::new()), |(b, q)| (b, format!("?{q}")));
+        let url = format!("{}/{name}{query}", base.rsplit_once('/').unwrap().0);
+        assert!(halyard_store::migrate(&url).await.unwrap() > 0);
+        assert_eq!(halyard_store::migrate(&url).await.unwrap(), 0, "a second run applies nothing");
+        let pool = halyard_store::connect(&url, 16).unwrap();
+        Self { server, name, url, pool, entropy: Entropy::seeded(1) }
+    }
+
+    pub async fn done(self) {
+        self.pool.close().await;
+        let mut admin = PgConnection::connect(&self.server).await.unwrap();
+        sqlx::query(AssertSqlSafe(format!("drop database if exists {} with (force)", self.name)))
+            .execute(&mut admin)
+            .await
+            .unwrap();
+    }
+
+    pub fn task(&self, user: i64, priority: i16, at: DateTime<Utc>) -> NewTask {
+        let priority = Priority::try_from(priority).unwrap();
+        NewTask {
+            id: TaskId(self.entropy.ulid(at)),
+            user_id: UserId(user),
+            task_type: "sample".into(),
+            lane: Lane::for_priority(priority),
+            priority,
+            input: json(r#"{"message":"hello"}"#),
+            resources: None,
+            callbacks: None,
+            retry: RetryPolicy::default(),
+            timeout_s: 300,
+            expires_at: None,
+            scheduled_for: None,
+            request_id: Some("req_1".into()),
+            traceparent: None,
+        }
+    }
+
+    pub async fn submit(&self, user: i64, priority: i16, at: DateTime<Utc>) -> TaskId {
+        let task = self.task(user, priority, at);
+        tasks::submit(&mut self.pool.acquire().await.unwrap(), &task, Some(at)).await.unwrap();
+        task.id
+    }
+
+    pub async fn claim(&self, lane: Lane, limit: i64, at: DateTime<Utc>) -> Vec<tasks::Claimed> {
+        tasks::claim(&mut self.pool.acquire().await.unwrap(), &claim(lane, limit), Some(at)).await.unwrap()
+    }
+
+    pub async fn count(&self, sql: &'static str) -> i64 {
+        sqlx::query_scalar(sql).fetch_one(&mut *self.pool.acquire().await.unwrap()).await.unwrap()
+    }
+}
+
+pub fn claim(lane: Lane, limit: i64) -> tasks::Claim<'static> {
+    tasks::Claim {
+        lane,
+        limit,
+        worker_id: "worker-1",
+        worker_host: "host-1",
+        lease: std::time::Duration::from_secs(15),
+    }
+}
+
+pub fn json(text: &str) -> Box<RawValue> {
+    RawValue::from_string(text.to_owned()).unwrap()
+}
+
+pub fn t0() -> DateTime<Utc> {
+    "2026-01-02T03:04:05.678901Z".parse().unwrap()
+}
+
+pub fn s(seconds: i64) -> Duration {
+    Duration::seconds(seconds)
+}
+
+pub fn finished(task: &tasks::Claimed, state: halyard_domain::task::TaskState) -> tasks::Finish {
+    use halyard_domain::task::TaskState::{Completed, Failed};
+    tasks::Finish {
+        id: task.id,
+        fence: task.fence,
+        ending: tasks::Ending::Finished {
+            state,
+            result: (state == Completed).then(|| json(r#"{"answer":42}"#)),
+            error: (state != Completed).then(|| "no luck".to_owned()),
+        },
+        failed: state == Failed,
+        lease_lost: false,
+        message: format!("Task {state}"),
+        progress: None,
+        checkpoint: None,
+    }
+}
+
+pub fn retry(task: &tasks::Claimed, delay: Duration) -> tasks::Finish {
+    tasks::Finish {
+        id: task.id,
+        fence: task.fence,
+        ending: tasks::Ending::Retry { delay, error: "passing".into() },
+        failed: true,
+        lease_lost: false,
+        message: "Retrying".into(),
+        progress: Some(json(r#"{"percentage":50}"#)),
+        checkpoint: Some(json("[1,2]")),
+    }
+}
