@@ -128,12 +128,10 @@ impl<'a> Reader<'a> {
     /// One of some words.
     pub fn word_or<T: Copy>(&mut self, name: &'static str, default: T, words: &[(&str, T)]) -> Option<T> {
         let Some(value) = self.raw(name) else { return Some(default) };
-        match words.iter().find(|(word, _)| *word == value) {
-            Some(&(_, meaning)) => Some(meaning),
-            None => {
-                let all: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-                self.fail(name, format!("must be one of {}", all.join(", ")))
-            }
+        if let Some(&(_, meaning)) = words.iter().find(|(word, _)| *word == value) {
+            return Some(meaning);
         }
+        let all: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+        self.fail(name, format!("must be one of {}", all.join(", ")))
     }
 }

@@ -152,8 +152,8 @@ impl QueueConfig {
 
 impl FromVars for QueueConfig {
     fn read(r: &mut Reader<'_>) -> Option<Self> {
-        let [a, b, c, d] = Self::VARIABLES.map(|(_, name)| r.text(name));
-        Some(Self { urls: [a?, b?, c?, d?] })
+        let [high, default, low, long] = Self::VARIABLES.map(|(_, name)| r.text(name));
+        Some(Self { urls: [high?, default?, low?, long?] })
     }
 }
 

@@ -82,7 +82,9 @@ impl HttpContext {
         }
         let mut decisions = decisions.unwrap_or_else(|| inner.degraded.apply(limits, now));
         if !inner.enforce {
-            decisions.iter_mut().for_each(|d| d.allowed = true);
+            for decision in &mut decisions {
+                decision.allowed = true;
+            }
         }
         decisions
     }

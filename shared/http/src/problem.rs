@@ -15,7 +15,7 @@ pub type ApiResult<T> = Result<T, Problem>;
 pub struct FieldError {
     /// JSON Pointer (RFC 6901) into the body; for a query parameter, `/` and its name.
     pub pointer: Cow<'static, str>,
-    /// Stable, snake_case.
+    /// Stable, in `snake_case`.
     pub code: Cow<'static, str>,
     /// For people.
     pub detail: Cow<'static, str>,
@@ -48,7 +48,7 @@ struct Inner {
 }
 
 impl Problem {
-    /// A problem with a stable snake_case code.
+    /// A problem with a stable `snake_case` code.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
         let detail = detail.into();
         let (errors, retry_after, challenge, source) = (Vec::new(), None, None, None);

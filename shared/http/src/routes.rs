@@ -137,12 +137,12 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
 
     /// The router, with the guard in front of every handler, of unknown paths and of wrong methods.
     pub fn into_router(self, state: S, ctx: HttpContext) -> Router {
-        let rest = GuardLayer::new(ctx.clone(), Arc::new(default_route()));
         let mut router = Router::new();
         for (info, handler) in self.infos.into_iter().zip(self.handlers) {
             let path = info.path;
             router = router.route(path, handler.layer(GuardLayer::new(ctx.clone(), Arc::new(info))));
         }
+        let rest = GuardLayer::new(ctx, Arc::new(default_route()));
         router
             .fallback(unknown_path.layer(rest.clone()))
             .method_not_allowed_fallback(wrong_method.layer(rest))

@@ -98,7 +98,7 @@ pub(crate) fn process_started(now: DateTime<Utc>) -> DateTime<Utc> {
     *STARTED.get_or_init(|| now)
 }
 
-/// Ticks of all processors since the host started. Source: proc_stat(5).
+/// Ticks of all processors since the host started. Source: `proc_stat(5)`.
 #[derive(Debug, Clone, Copy)]
 struct CpuTimes {
     total: u64,

@@ -19,7 +19,8 @@ use crate::{
 pub async fn handler(State(state): State<AppState>, MaybeCaller(caller): MaybeCaller) -> Response {
     state.heartbeat().await;
     let insider = caller.is_some_and(|c| c.may(Permission::MetricsRead));
-    let findings = examine(&state).await;
+    // Boxed: three parts asked at once are a large future.
+    let findings = Box::pin(examine(&state)).await;
     let background = findings.background(&state);
     let overall = overall(&findings, background);
     let body = Json(json!({

@@ -18,7 +18,7 @@ fn field_error(path: &serde_path_to_error::Path, message: &str) -> FieldError {
     for segment in path {
         use serde_path_to_error::Segment;
         match segment {
-            Segment::Seq { index } => pointer.push_str(&format!("/{index}")),
+            Segment::Seq { index } => push(&mut pointer, &index.to_string()),
             Segment::Map { key } | Segment::Enum { variant: key } => push(&mut pointer, key),
             Segment::Unknown => {}
         }
@@ -31,10 +31,7 @@ fn field_error(path: &serde_path_to_error::Path, message: &str) -> FieldError {
         return FieldError::new(pointer, "required", "is required");
     }
     if message.starts_with("unknown field") {
-        let name = quoted(message).unwrap_or_default();
-        if !pointer.ends_with(&format!("/{name}")) {
-            push(&mut pointer, &name);
-        }
+        // serde has the unknown name in the path already.
         return FieldError::new(pointer, "unknown_field", "is not known here");
     }
     let code = if message.starts_with("invalid type") { "invalid_type" } else { "invalid_value" };
