@@ -239,7 +239,7 @@ proptest! {
 async fn a_full_queue_is_as_fast_as_an_empty_one() {
     let pair = Pair::new();
     let batch: Vec<Outgoing> = (0..10)
-        .map(|n| Outgoing { body: n.to_string(), delay: Duration::from_secs(60), attributes: Vec::new() })
+        .map(|n| Outgoing { body: n.to_string(), delay: Duration::from_mins(1), attributes: Vec::new() })
         .collect();
     for _ in 0..5_000 {
         pair.twin.send(&pair.main, &batch).await.expect("sent");

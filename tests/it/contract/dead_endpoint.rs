@@ -7,6 +7,7 @@ use std::{
 
 use halyard_cloud::{
     queue::{Queue as _, QueueError, QueueName, SqsQueue},
+    redis::{Redis, RedisError},
     table::{Condition, DynamoTable, Table as _, TableError, TableName},
 };
 
@@ -15,17 +16,11 @@ use super::{aws::settings_for, queue::message, table::item};
 /// The time limit of an operation is 2 s.
 const SOON: Duration = Duration::from_millis(3500);
 
-/// An address where nobody listens.
-fn closed() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    format!("http://{}", listener.local_addr().expect("its address"))
-}
-
-/// An address where connections are taken and nothing is ever said.
+/// An address where connections are taken and nothing is ever said; once the listener is dropped, nobody is there.
 fn silent() -> (TcpListener, String) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let url = format!("http://{}", listener.local_addr().expect("its address"));
-    (listener, url)
+    let address = listener.local_addr().expect("its address").to_string();
+    (listener, address)
 }
 
 async fn both_are_unavailable(endpoint: String) {
@@ -49,11 +44,28 @@ async fn both_are_unavailable(endpoint: String) {
 
 #[tokio::test]
 async fn a_closed_port_is_unavailable_soon() {
-    both_are_unavailable(closed()).await;
+    let (_, address) = silent();
+    for scheme in ["http", "https"] {
+        both_are_unavailable(format!("{scheme}://{address}")).await;
+    }
 }
 
 #[tokio::test]
 async fn a_silent_server_is_unavailable_soon() {
-    let (_listener, url) = silent();
-    both_are_unavailable(url).await;
+    let (_listener, address) = silent();
+    for scheme in ["http", "https"] {
+        both_are_unavailable(format!("{scheme}://{address}")).await;
+    }
+}
+
+#[tokio::test]
+async fn a_silent_redis_is_unavailable_soon() {
+    let (_listener, address) = silent();
+    for scheme in ["redis", "rediss"] {
+        let redis = Redis::new(&format!("{scheme}://{address}"), "test").expect("a good URL");
+        let start = Instant::now();
+        let answer = redis.ping().await;
+        assert!(matches!(answer, Err(RedisError::Unavailable(_))), "{scheme}: {answer:?}");
+        assert!(start.elapsed() < Duration::from_millis(1500), "{scheme} took {:?}", start.elapsed());
+    }
 }

@@ -30,7 +30,7 @@ async fn a_burst_passes_and_then_one_request_per_interval() {
     }
     let refused = enter(&limits, start(), &check).await[0];
     assert_eq!((refused.allowed, refused.remaining), (false, 0));
-    assert_eq!((refused.retry_after, refused.reset), (Duration::from_secs(10), Duration::from_secs(60)));
+    assert_eq!((refused.retry_after, refused.reset), (Duration::from_secs(10), Duration::from_mins(1)));
     let just_before = start() + TimeDelta::seconds(10) - TimeDelta::microseconds(1);
     assert!(!enter(&limits, just_before, &check).await[0].allowed);
     let then = start() + TimeDelta::seconds(10);

@@ -22,7 +22,8 @@ async fn a_message_of_256_kib_is_taken_and_a_byte_more_is_not(rig: Rig) {
     rig.send(&body).await;
     assert_eq!(rig.next(&rig.main).await.body.len(), body.len());
     refused(&rig.queue.send(&rig.main, &[message(&format!("{body}x"))]).await);
-    let halves = [message(&body[..MAX_BYTES / 2]), message(&body[..MAX_BYTES / 2 + 1])];
+    let (half, rest) = body.split_at(MAX_BYTES / 2);
+    let halves = [message(half), message(&format!("{rest}x"))];
     refused(&rig.queue.send(&rig.main, &halves).await);
     let attributes = vec![("a".to_owned(), "b".to_owned())];
     refused(&rig.queue.send(&rig.main, &[Outgoing { attributes, ..message(&body) }]).await);
