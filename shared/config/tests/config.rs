@@ -40,8 +40,8 @@ fn a_whole_configuration_is_read_into_types() {
     assert_eq!(config.database.pool_size, 1);
     assert_eq!(config.redis.namespace, "halyard");
     assert_eq!(config.token.session_cache, Duration::from_secs(5));
-    assert_eq!(config.signing.access_ttl, Duration::from_secs(3_600));
-    assert_eq!(config.signing.refresh_ttl, Duration::from_secs(2_592_000));
+    assert_eq!(config.signing.access_ttl, Duration::from_hours(1));
+    assert_eq!(config.signing.refresh_ttl, Duration::from_hours(720));
     let expected = PasswordConfig { memory_kib: 19_456, iterations: 2, parallelism: 1, concurrency: 2 };
     assert_eq!(config.password, expected);
     assert!(config.common.rate_limits);

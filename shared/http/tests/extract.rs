@@ -1,4 +1,5 @@
 //! What extractors accept, and what they say to the rest.
+#![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! The guard in front of every handler.
+#![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
 mod support;
 
