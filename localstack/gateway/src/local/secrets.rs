@@ -1,0 +1,66 @@
+//! Keys and secrets of this installation: made at the first start, kept in one file that only its owner may read.
+
+use std::{
+    fs::{self, File},
+    io::Write as _,
+    os::unix::fs::OpenOptionsExt as _,
+    path::Path,
+};
+
+use halyard_auth::keys;
+use halyard_domain::Entropy;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::error::LocalError;
+
+/// What is kept.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Secrets {
+    /// The private key that signs tokens, a JWK.
+    signing_key: Value,
+    /// The public keys that verify them, a JWK set.
+    key_set: Value,
+}
+
+impl Secrets {
+    /// Reads the file, or makes it.
+    ///
+    /// # Errors
+    /// When it cannot be read, written or understood.
+    pub fn load_or_make(path: &Path, entropy: &Entropy) -> Result<Self, LocalError> {
+        let damaged = |why: String| LocalError::Damaged { path: path.into(), why };
+        match fs::read(path) {
+            Ok(text) => serde_json::from_slice(&text).map_err(|e| damaged(e.to_string())),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let kid = format!("local-{:016x}", u64::from_be_bytes(entropy.bytes()));
+                let (signing_key, public) =
+                    keys::generate(&kid, entropy.bytes()).map_err(|e| damaged(e.to_string()))?;
+                let made = Self { signing_key, key_set: json!({ "keys": [public] }) };
+                made.write(path).map_err(LocalError::io("write", path))?;
+                Ok(made)
+            }
+            Err(error) => Err(LocalError::io("read", path)(error)),
+        }
+    }
+
+    /// The private key as `TOKEN_SIGNING_KEY` takes it.
+    pub fn signing_key(&self) -> String {
+        self.signing_key.to_string()
+    }
+
+    /// The public keys as `TOKEN_KEY_SET` takes them.
+    pub fn key_set(&self) -> String {
+        self.key_set.to_string()
+    }
+
+    /// Whole or not at all, and never readable by others, not even for a moment.
+    fn write(&self, path: &Path) -> std::io::Result<()> {
+        let new = path.with_extension("new");
+        let _ = fs::remove_file(&new);
+        let mut file = File::options().create_new(true).write(true).mode(0o600).open(&new)?;
+        file.write_all(&serde_json::to_vec_pretty(self)?)?;
+        file.sync_all()?;
+        fs::rename(new, path)
+    }
+}
