@@ -4,13 +4,10 @@ use std::{any::Any, panic::AssertUnwindSafe, time::Duration};
 
 use futures::FutureExt as _;
 use serde_json::value::RawValue;
-use tokio::{
-    sync::watch,
-    time::{Instant, sleep, sleep_until},
-};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::{
-    context::{Stop, TaskContext},
+    context::{Handle, Stop, TaskContext},
     task::{Prepared, TaskFailure},
 };
 
@@ -34,12 +31,10 @@ const GRACE: Duration = Duration::from_millis(250);
 
 /// Runs the code until it answers, panics, or is stopped. When it is asked to stop it gets a moment to do so itself,
 /// because work on other threads cannot be stopped from outside; then its future is dropped.
-pub async fn run(
-    prepared: Prepared,
-    context: TaskContext,
-    stop: &watch::Sender<Option<Stop>>,
-    limit: (Instant, Stop),
-) -> Ended {
+///
+/// `limit` is when it is stopped at the latest, and why.
+pub async fn run(prepared: Prepared, context: TaskContext, handle: &Handle, limit: (Instant, Stop)) -> Ended {
+    let stop = handle.wish();
     let mut wishes = stop.subscribe();
     let code = AssertUnwindSafe(async move { prepared(context).await }).catch_unwind();
     tokio::pin!(code);
@@ -48,7 +43,7 @@ pub async fn run(
         answer = &mut code => Some(answer),
         _ = wishes.wait_for(Option::is_some) => None,
         () = sleep_until(limit.0) => {
-            stop.send_if_modified(|wish| wish.is_none() && wish.replace(limit.1).is_none());
+            handle.stop(limit.1);
             None
         }
     };
@@ -66,6 +61,7 @@ pub async fn run(
     };
     let wish = *stop.borrow();
     match (ended, wish) {
+        (_, Some(Stop::LeaseLost)) => Ended::Stopped(Stop::LeaseLost),
         (Some(Ok(Ok(result))), _) => Ended::Answered(Ok(result)),
         // Whatever it says after having been asked to stop, stopping is why.
         (Some(Ok(Err(_))) | None, Some(why)) => Ended::Stopped(why),

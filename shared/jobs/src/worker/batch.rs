@@ -130,7 +130,7 @@ impl<'a> Batch<'a> {
                             format!("attempt {} started by worker {worker_id}", context.attempt()),
                         );
                         tracing::debug!("attempt started");
-                        attempt::run(prepared, context, handle.wish(), limit).await
+                        attempt::run(prepared, context, &handle, limit).await
                     }
                 };
                 (place, ended)

@@ -13,7 +13,7 @@ use halyard_domain::{Clock, Entropy, Lane};
 use halyard_store::{Pool, StoreError, tasks, within};
 use tokio::time::Instant;
 
-pub use attempt::Ended;
+pub use attempt::{Ended, run as run_attempt};
 pub use decision::{MAX_RESULT, finish_of, refuse};
 
 use crate::{doorbell::LaneQueues, registry::Registry};
