@@ -61,8 +61,8 @@ create table tasks (
         (state in ('completed', 'failed', 'cancelled', 'expired', 'dead')) = (ended_at is not null))
 ) with (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.02);
 
--- A user's list, newest first.
-create index tasks_by_user on tasks (user_id, id desc);
+-- A user's list, read backwards: newest first.
+create index tasks_by_user on tasks (user_id, id);
 
 -- What a claim reads, in the order in which it takes. available_at is a key column, not an included one, so that rows
 -- which are not due yet are passed over inside the index, without a visit to the table.

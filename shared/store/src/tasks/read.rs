@@ -213,7 +213,9 @@ pub async fn list(
     let state = filter.state.map(TaskState::as_str);
     let priority_wanted = filter.priority.map(Priority::get);
     // The greatest id stands for "from the start", so that the cursor is a bound of the index either way. And two
-    // statements, because one generic plan cannot use the user's index for one and the primary key for all.
+    // statements, because one generic plan cannot use the user's index for one and the primary key for all. A user's
+    // is written as a range of (user_id, id), which no other index serves: given `user_id = $1`, the planner would walk
+    // the primary key and pass over everybody else's tasks.
     let before = cursor.map_or(uuid::Uuid::max(), |c| c.0);
     let rows = if let Some(owner) = owner {
         sqlx::query_as!(
@@ -222,10 +224,10 @@ pub async fn list(
             select id, user_id, task_type, state, priority, attempt, progress as "progress: RawJson", error, created_at,
                    scheduled_for, started_at, ended_at
             from tasks
-            where user_id = $1 and id < $2 and ($3::text is null or state = $3) and ($4::text is null or task_type = $4)
+            where user_id >= $1 and (user_id, id) < ($1, $2) and ($3::text is null or state = $3) and ($4::text is null or task_type = $4)
               and ($5::smallint is null or priority = $5) and ($6::timestamptz is null or created_at >= $6)
               and ($7::timestamptz is null or created_at < $7)
-            order by id desc limit $8
+            order by user_id desc, id desc limit $8
             "#,
             owner.0,
             before,

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::{Now, Result, StoreError, rows::parse};
 
 /// Positions further back than this are not counted: a submit costs the same before a short queue and a long one.
-const POSITIONS: i64 = 50;
+const POSITIONS: i64 = 20;
 
 /// A task to be.
 #[derive(Debug, Clone)]
