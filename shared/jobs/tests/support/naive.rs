@@ -25,7 +25,9 @@ pub fn describe<'a>(values: impl Iterator<Item = &'a str>) -> Described {
     let (nulls, present): (Vec<&str>, Vec<&str>) =
         values.partition(|v| ["", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None"].contains(v));
     let mut counts = HashMap::<&str, u64>::new();
-    present.iter().for_each(|v| *counts.entry(v).or_default() += 1);
+    for v in &present {
+        *counts.entry(v).or_default() += 1;
+    }
     let distinct = counts.len() as u64;
     let mut top: Vec<(String, u64)> = counts.into_iter().map(|(v, n)| (v.to_owned(), n)).collect();
     top.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
