@@ -8,6 +8,7 @@ mod e2e;
 mod resilience;
 mod round_trips;
 mod status;
+mod store;
 mod tasks;
 mod template;
 mod tracing_ids;
@@ -16,8 +17,9 @@ mod tracing_ids;
 #[macro_export]
 macro_rules! assert_snapshot {
     ($name:expr, $answer:expr) => {
-        insta::with_settings!({prepend_module_to_snapshot => true, omit_expression => true}, {
-            insta::assert_json_snapshot!($name, $answer.snapshot());
+        let shown = $answer.snapshot();
+        insta::with_settings!({omit_expression => true}, {
+            insta::assert_json_snapshot!($name, shown);
         });
     };
 }

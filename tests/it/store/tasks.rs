@@ -1,10 +1,6 @@
 //! A task's way through the database.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests")]
-
-mod common;
-
-use common::{Scratch, claim, finished, json, retry, s, t0};
+use super::scratch::{Scratch, claim, finished, json, retry, s, t0};
 use halyard_domain::{
     Lane, UserId,
     task::{AttemptEnd, AttemptHistory, TaskState, Verdict, verdict},

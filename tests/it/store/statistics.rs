@@ -2,9 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::cast_possible_wrap, clippy::cast_sign_loss, clippy::cast_possible_truncation)]
 #![allow(clippy::cast_precision_loss, reason = "small numbers")]
 
-mod common;
-
-use common::{Scratch, finished, retry, s, t0};
+use super::scratch::{Scratch, finished, retry, s, t0};
 use halyard_domain::{Lane, UserId, histogram, task::TaskState};
 use halyard_store::{statistics, tasks};
 

@@ -1,5 +1,4 @@
 //! A scratch database of the test's own on the server at `TEST_DATABASE_URL`.
-#![allow(dead_code, reason = "each test file uses its part")]
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -21,10 +20,9 @@ pub struct Scratch {
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
 impl Scratch {
-    #[expect(clippy::disallowed_methods, reason = "tests have no configuration")]
     pub async fn new() -> Self {
-        let server = std::env::var("TEST_DATABASE_URL")
-            .expect("TEST_DATABASE_URL must name a PostgreSQL server on which scratch databases may be made");
+        let server = halyard_tests::environment::variable("TEST_DATABASE_URL")
+            .expect("these tests need a PostgreSQL server: run them with `make test`, which starts one");
         let name = format!("store_test_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let mut admin = PgConnection::connect(&server).await.expect("the test server");
         sqlx::query(AssertSqlSafe(format!("drop database if exists {name} with (force)")))

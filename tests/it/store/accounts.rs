@@ -1,10 +1,6 @@
 //! Accounts, nodes, and the pool.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests")]
-
-mod common;
-
-use common::{Scratch, s, t0};
+use super::scratch::{Scratch, s, t0};
 use halyard_domain::{NodeId, user::Role};
 use halyard_store::{
     Constraint, StoreError, audit, nodes,

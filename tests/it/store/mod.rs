@@ -1,0 +1,6 @@
+//! The statements themselves, each against a scratch database of its own.
+
+mod accounts;
+mod scratch;
+mod statistics;
+mod tasks;
