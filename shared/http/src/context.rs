@@ -3,12 +3,11 @@
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
-use chrono::{DateTime, Utc};
 use halyard_domain::{Clock, Entropy};
 use http::StatusCode;
 
@@ -29,13 +28,11 @@ struct Inner {
     limiter: Arc<dyn Limiter>,
     enforce: bool,
     degraded: LocalLimiter,
-    /// Milliseconds since 1970 until which the limiter is not asked again.
-    down_until: AtomicI64,
+    /// Whether the limiter failed when it was last asked: the log says so once.
+    down: AtomicBool,
     outcomes: Mutex<Vec<Outcome>>,
 }
 
-/// How long a limiter that failed is left alone, in milliseconds, so that not every request waits for it.
-const PAUSE_MS: i64 = 1_000;
 /// Outcomes that wait for a round trip.
 const MOST_OUTCOMES: usize = 256;
 
@@ -48,7 +45,7 @@ impl HttpContext {
             limiter,
             enforce,
             degraded: LocalLimiter::default(),
-            down_until: AtomicI64::new(0),
+            down: AtomicBool::new(false),
             outcomes: Mutex::default(),
         }))
     }
@@ -69,15 +66,16 @@ impl HttpContext {
         let inner = &*self.0;
         let now = inner.clock.now();
         let mut decisions = None;
-        if self.may_ask(now) {
-            let outcomes = std::mem::take(&mut *self.outcomes());
-            match inner.limiter.check(route, limits, &outcomes, now).await {
-                Ok(made) if made.len() == limits.len() => decisions = Some(made),
-                Ok(_) => tracing::error!("the limiter answered with the wrong number of decisions"),
-                Err(error) => {
-                    self.pause(now, &error);
-                    self.outcomes().extend(outcomes);
-                }
+        let outcomes = std::mem::take(&mut *self.outcomes());
+        match inner.limiter.check(route, limits, &outcomes, now).await {
+            Ok(made) if made.len() == limits.len() => {
+                self.note_up();
+                decisions = Some(made);
+            }
+            Ok(_) => tracing::error!("the limiter answered with the wrong number of decisions"),
+            Err(error) => {
+                self.note_down(&error);
+                self.outcomes().extend(outcomes);
             }
         }
         let mut decisions = decisions.unwrap_or_else(|| inner.degraded.apply(limits, now));
@@ -92,13 +90,13 @@ impl HttpContext {
     /// Charges a limit whatever it has left.
     pub(crate) async fn penalise(&self, limit: &Limit) -> Decision {
         let now = self.0.clock.now();
-        if self.may_ask(now) {
-            match self.0.limiter.penalise(limit, now).await {
-                Ok(decision) => return decision,
-                Err(error) => self.pause(now, &error),
+        match self.0.limiter.penalise(limit, now).await {
+            Ok(decision) => decision,
+            Err(error) => {
+                self.note_down(&error);
+                self.0.degraded.charge(limit, now)
             }
         }
-        self.0.degraded.charge(limit, now)
     }
 
     /// Notes how a request ended; the next request's round trip reports it.
@@ -113,13 +111,16 @@ impl HttpContext {
         outcomes.push(Outcome { route: Arc::clone(route), status, duration, at });
     }
 
-    fn may_ask(&self, now: DateTime<Utc>) -> bool {
-        now.timestamp_millis() >= self.0.down_until.load(Ordering::Relaxed)
+    fn note_down(&self, error: &LimiterDown) {
+        if !self.0.down.swap(true, Ordering::Relaxed) {
+            tracing::warn!(%error, "limits are kept in memory for now");
+        }
     }
 
-    fn pause(&self, now: DateTime<Utc>, error: &LimiterDown) {
-        tracing::warn!(%error, "limits are kept in memory for now");
-        self.0.down_until.store(now.timestamp_millis() + PAUSE_MS, Ordering::Relaxed);
+    fn note_up(&self) {
+        if self.0.down.load(Ordering::Relaxed) && self.0.down.swap(false, Ordering::Relaxed) {
+            tracing::info!("limits are kept by the limiter again");
+        }
     }
 
     fn outcomes(&self) -> MutexGuard<'_, Vec<Outcome>> {

@@ -57,7 +57,8 @@ pub struct LimiterDown(pub String);
 #[async_trait]
 pub trait Limiter: Send + Sync + std::fmt::Debug {
     /// Charges every limit, or none when one refuses; counts a visit to `route` and the `outcomes` of earlier requests.
-    /// One decision for each limit, in the same order. Must answer within a quarter of a second or so, or fail.
+    /// One decision for each limit, in the same order. Must
+    /// answer within a quarter of a second or so, or fail, and fail at once while it hangs.
     async fn check(
         &self,
         route: &str,

@@ -11,7 +11,12 @@ pub fn init(filter: &str) {
 
 /// The same, to somewhere else than standard output.
 pub fn init_to(filter: &str, writer: impl for<'w> MakeWriter<'w> + Send + Sync + 'static) {
-    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = match filter.trim().to_ascii_lowercase().as_str() {
+        // The names that the original's configuration used.
+        "warning" => EnvFilter::new("warn"),
+        "critical" => EnvFilter::new("error"),
+        _ => EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info")),
+    };
     let subscriber = tracing_subscriber::fmt()
         .json()
         .flatten_event(true)
