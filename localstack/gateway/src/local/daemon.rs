@@ -30,6 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(90);
 /// # Errors
 /// With the one sentence that the background process left.
 pub async fn up(args: &ServeArgs) -> Result<(), LocalError> {
+    port::check(args.port)?;
     let layout = Layout::prepare(&args.data_dir)?;
     if InstanceLock::try_take(&layout.lock())?.is_none() {
         return already_up(&layout, args.port).await;

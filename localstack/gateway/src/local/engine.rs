@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     Gateway, GatewayConfig, RunningGateway, functions,
-    template::{Inputs, Stack, Template},
+    template::{EnvValue, Inputs, Stack, Template},
 };
 
 /// What the local administrator's password is, and nowhere else may be.
@@ -47,11 +47,27 @@ impl Engine {
         migrated?;
         drop(listener);
         let gateway = Gateway::start(GatewayConfig { listen: Some(address), ..config }).await.map_err(failed)?;
-        // Doorbells were in memory: whatever was queued or running when the last run ended is rung for now.
-        if let Err(error) = gateway.fire("BeatFunction").await {
-            tracing::error!(%error, "the first beat failed; the next one comes within a minute");
+        let engine = Self { gateway, url: format!("http://{address}") };
+        // Doorbells were in memory: whatever was queued when the last run ended is rung for now.
+        engine.beat().await;
+        Ok(engine)
+    }
+
+    /// Fires the beat now, besides its schedule.
+    pub async fn beat(&self) {
+        if let Err(error) = self.gateway.fire("BeatFunction").await {
+            tracing::error!(%error, "a beat failed; the next one comes within a minute");
         }
-        Ok(Self { gateway, url: format!("http://{address}") })
+    }
+
+    /// How long a task stays with a worker that no longer speaks.
+    pub fn lease(&self) -> Duration {
+        let worker = self.gateway.stack().functions.get("WorkerFunction");
+        let seconds = match worker.and_then(|worker| worker.environment.get("LEASE_SECONDS")) {
+            Some(EnvValue::Known(seconds)) => seconds.parse().ok(),
+            _ => None,
+        };
+        Duration::from_secs(seconds.unwrap_or(15))
     }
 
     /// Its base URL.

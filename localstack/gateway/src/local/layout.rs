@@ -16,10 +16,8 @@ const LONGEST_SOCKET_DIR: usize = 85;
 pub struct Layout {
     /// The directory itself, absolute.
     pub data_dir: PathBuf,
-    /// PostgreSQL's cluster.
+    /// The home of PostgreSQL's cluster.
     pub postgres: PathBuf,
-    /// Redis' working directory; nothing is kept in it.
-    pub redis: PathBuf,
     /// Sockets and pid files of the servers.
     pub sockets: PathBuf,
     /// As whom the servers run.
@@ -37,17 +35,10 @@ impl Layout {
         let owner = Owner::find()?;
         let log = data_dir.join("log");
         fs::create_dir_all(&log).map_err(LocalError::io("make the directory", &log))?;
-        let layout = Self {
-            postgres: data_dir.join("postgres"),
-            redis: data_dir.join("redis"),
-            sockets: socket_dir(&data_dir, &owner),
-            data_dir,
-            owner,
-        };
-        layout.owner.private_dir(&layout.sockets)?;
-        layout.owner.private_dir(&layout.redis)?;
-        layout.place_cluster()?;
-        Ok(layout)
+        let sockets = socket_dir(&data_dir, &owner);
+        owner.private_dir(&sockets)?;
+        let postgres = cluster_home(&data_dir, &owner)?;
+        Ok(Self { postgres, sockets, data_dir, owner })
     }
 
     /// The layout of a directory that may not have been prepared.
@@ -56,21 +47,6 @@ impl Layout {
     /// When there is no such directory.
     pub fn existing(data_dir: &Path) -> Result<Option<Self>, LocalError> {
         if data_dir.join("log").is_dir() { Self::prepare(data_dir).map(Some) } else { Ok(None) }
-    }
-
-    /// PostgreSQL run by root as another user must be able to walk to its cluster. Where it cannot (`/root` is closed),
-    /// the cluster lives under `/var/lib` and a link stands in the data directory.
-    fn place_cluster(&self) -> Result<(), LocalError> {
-        if self.owner.can_reach(&self.postgres) || fs::metadata(&self.postgres).is_ok() {
-            return Ok(());
-        }
-        let elsewhere = Path::new("/var/lib").join(format!("halyard-{}-{}", hash(&self.data_dir), std::process::id()));
-        fs::create_dir_all(&elsewhere).map_err(LocalError::io("make the directory", &elsewhere))?;
-        let home = elsewhere.join("postgres");
-        fs::create_dir_all(&home).map_err(LocalError::io("make the directory", &home))?;
-        self.owner.private_dir(&home)?;
-        let _ = fs::remove_file(&self.postgres);
-        std::os::unix::fs::symlink(&home, &self.postgres).map_err(LocalError::io("link", &self.postgres))
     }
 
     /// Where the logs are.
@@ -102,6 +78,26 @@ impl Layout {
     pub fn tables(&self) -> PathBuf {
         self.data_dir.join("tables.redb")
     }
+}
+
+/// PostgreSQL run by root as another user must be able to walk to its cluster. Where it cannot (`/root` is closed), the
+/// cluster lives under `/var/lib` and a link stands in the data directory.
+fn cluster_home(data_dir: &Path, owner: &Owner) -> Result<PathBuf, LocalError> {
+    let near = data_dir.join("postgres");
+    if let Ok(found) = near.canonicalize() {
+        return Ok(found);
+    }
+    if owner.can_reach(&near) {
+        return Ok(near);
+    }
+    let elsewhere = Path::new("/var/lib").join(format!("halyard-{}-{}", hash(data_dir), std::process::id()));
+    fs::create_dir_all(&elsewhere).map_err(LocalError::io("make the directory", &elsewhere))?;
+    let home = elsewhere.join("postgres");
+    owner.private_dir(&home)?;
+    // A link whose target has gone is in the way.
+    let _ = fs::remove_file(&near);
+    std::os::unix::fs::symlink(&home, &near).map_err(LocalError::io("link", &near))?;
+    Ok(home)
 }
 
 fn socket_dir(data_dir: &Path, owner: &Owner) -> PathBuf {

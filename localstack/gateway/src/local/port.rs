@@ -10,14 +10,20 @@ use super::error::LocalError;
 /// The first port that Linux hands out for outgoing connections.
 const EPHEMERAL: u16 = 32_768;
 
+/// Refuses a port that cannot be ours for long.
+///
+/// # Errors
+/// [`LocalError::PortRange`].
+pub fn check(port: u16) -> Result<(), LocalError> {
+    if (1..EPHEMERAL).contains(&port) { Ok(()) } else { Err(LocalError::PortRange(port)) }
+}
+
 /// Binds to loopback.
 ///
 /// # Errors
 /// When the port is out of range, in use or not ours to take.
 pub fn bind(port: u16) -> Result<TcpListener, LocalError> {
-    if !(1..EPHEMERAL).contains(&port) {
-        return Err(LocalError::PortRange(port));
-    }
+    check(port)?;
     match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
         Ok(listener) => Ok(listener),
         Err(error) if error.kind() == ErrorKind::AddrInUse => {

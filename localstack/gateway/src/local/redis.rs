@@ -39,7 +39,7 @@ impl Redis {
         command.args(["--port", "0", "--unixsocketperm", "700", "--save", "", "--appendonly", "no"]);
         command.args(["--daemonize", "no", "--maxmemory", "256mb", "--maxmemory-policy", "allkeys-lru"]);
         command.arg("--unixsocket").arg(socket(layout)).arg("--pidfile").arg(pid_file(layout));
-        command.arg("--dir").arg(&layout.redis);
+        command.arg("--dir").arg(&layout.sockets);
         let log = layout.log("redis");
         let mut this = Self { child: process::spawn(command, WHAT, &log)? };
         let started = tokio::time::Instant::now();

@@ -22,6 +22,7 @@ const MEND_EVERY: Duration = Duration::from_secs(1);
 /// # Errors
 /// When anything does not start; whatever did is stopped again.
 pub async fn run(args: &ServeArgs) -> Result<(), LocalError> {
+    port::check(args.port)?;
     let layout = Layout::prepare(&args.data_dir)?;
     let _lock = InstanceLock::take(&layout)?;
     let listener = port::bind(args.port)?;
@@ -77,8 +78,14 @@ async fn attend(args: &ServeArgs, layout: &Layout, engine: &Engine, stack: &mut 
         demo::run(&DemoArgs::local(&url)).await?;
         console::say("\nHalyard stays up; Ctrl-C stops it.");
     }
+    let mut expiry = Some(tokio::time::Instant::now() + engine.lease() + MEND_EVERY);
     loop {
         tokio::time::sleep(MEND_EVERY).await;
         stack.mend().await;
+        // Tasks that ran when the last run was killed: nobody renews their leases, which have expired by now.
+        if expiry.is_some_and(|at| at <= tokio::time::Instant::now()) {
+            expiry = None;
+            engine.beat().await;
+        }
     }
 }
