@@ -3,8 +3,8 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use halyard_config::{
-    AuthConfig, AuthorizerConfig, BeatConfig, ConfigError, FromVars as _, MigrateConfig, StatusConfig, TasksConfig, Vars,
-    WorkerConfig,
+    AuthConfig, AuthorizerConfig, BeatConfig, ConfigError, FromVars as _, MigrateConfig, StatusConfig, TasksConfig,
+    Vars, WorkerConfig,
 };
 use halyard_gateway::template::{EnvValue, FunctionSpec, ScheduleExpression};
 use halyard_http::{Access, RouteInfo};
@@ -36,7 +36,7 @@ fn every_route_of_the_template_is_served_by_the_function_and_with_the_access_tha
     let served = served();
     for route in routes::of_template().iter().filter(|r| r.key != "$default") {
         let (_, infos) = served.iter().find(|(id, _)| *id == route.function).expect("a function with routes");
-        let info = infos.iter().find(|i| i.id == route.key);
+        let info = infos.iter().find(|i| *i.id == *route.key);
         let info = info.unwrap_or_else(|| panic!("{} does not serve {}", route.function, route.key));
         assert_eq!(authorizer_of(info.access), route.authorizer, "{}: template and code disagree", route.key);
     }
@@ -44,11 +44,10 @@ fn every_route_of_the_template_is_served_by_the_function_and_with_the_access_tha
 
 #[test]
 fn every_route_of_the_code_is_in_the_template() {
-    let template: BTreeSet<(String, String)> =
-        routes::of_template().into_iter().map(|r| (r.function, r.key)).collect();
+    let template: BTreeSet<(String, String)> = routes::of_template().into_iter().map(|r| (r.function, r.key)).collect();
     for (function, infos) in served() {
         for info in infos {
-            let there = template.contains(&(function.to_owned(), info.id.to_owned()));
+            let there = template.contains(&(function.to_owned(), info.id.to_string()));
             assert!(there, "the template does not send {} to {function}", info.id);
         }
     }
@@ -99,10 +98,7 @@ fn every_function_finds_the_variables_that_it_reads() {
 
 #[test]
 fn secrets_are_given_only_to_those_who_need_them() {
-    for (name, holders) in [
-        ("TOKEN_SIGNING_KEY", &["AuthFunction"][..]),
-        ("ADMIN_PASSWORD", &["MigrateFunction"]),
-    ] {
+    for (name, holders) in [("TOKEN_SIGNING_KEY", &["AuthFunction"][..]), ("ADMIN_PASSWORD", &["MigrateFunction"])] {
         for function in routes::stack().functions.values().filter(|f| f.environment.contains_key(name)) {
             assert!(holders.contains(&function.id.as_str()), "{} is given {name}", function.id);
         }

@@ -26,7 +26,12 @@ const TASKS: usize = 2000;
 const SINGLE: usize = 300;
 
 /// Runs every case that was asked for.
-pub async fn run_all(mode: &'static str, options: &Options, server: &Server, report: &mut Report) -> Result<(), String> {
+pub async fn run_all(
+    mode: &'static str,
+    options: &Options,
+    server: &Server,
+    report: &mut Report,
+) -> Result<(), String> {
     let wanted = |case: &str| case.contains(&options.only);
     let mut database = data::connect(&server.process.database_url()).await?;
     let ping: MakeRequest = Arc::new(|_| request(Method::GET, "/health/ping", None, None));
@@ -116,7 +121,8 @@ async fn end_to_end(mode: &'static str, server: &Server) -> Result<Line, String>
     #[expect(clippy::cast_precision_loss, reason = "two thousand")]
     let rate = TASKS as f64 / took.as_secs_f64();
     let met = rate >= 1000.0 && cpu <= 1.6;
-    let note = format!("submitted in {:.2} s, all done in {:.2} s; {shares}", run.took.as_secs_f64(), took.as_secs_f64());
+    let note =
+        format!("submitted in {:.2} s, all done in {:.2} s; {shares}", run.took.as_secs_f64(), took.as_secs_f64());
     let mut line = line(mode, "tasks_end_to_end", &run, cpu, Some(("1000/s, 1.6 ms CPU".to_owned(), met)), note);
     line.per_second = Some(rate);
     Ok(line)

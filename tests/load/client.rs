@@ -1,6 +1,10 @@
 //! The load generator: keep-alive HTTP/1.1 connections, each with one request in flight.
 
-use std::{net::SocketAddr, sync::Arc, time::{Duration, Instant}};
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use http::{Request, StatusCode};
@@ -92,7 +96,9 @@ pub async fn run(to: SocketAddr, until: Until, keep_bodies: bool, make: &MakeReq
     let start = Instant::now();
     let workers: Vec<_> = connections
         .into_iter()
-        .map(|connection| tokio::spawn(work(connection, until, start, Arc::clone(&next), keep_bodies, Arc::clone(make))))
+        .map(|connection| {
+            tokio::spawn(work(connection, until, start, Arc::clone(&next), keep_bodies, Arc::clone(make)))
+        })
         .collect();
     let mut run = Run { answered: 0, took: Duration::ZERO, latencies: Vec::new(), bodies: Vec::new() };
     for worker in workers {

@@ -15,7 +15,8 @@ pub async fn connect(url: &str) -> Result<PgConnection, String> {
 
 /// Adds finished tasks until there are `total`. Types, states and durations vary; times lie in the last thirty days.
 pub async fn generate(connection: &mut PgConnection, user: i64, total: i64) -> Result<(), String> {
-    let there: i64 = sqlx::query_scalar("select count(*) from tasks").fetch_one(&mut *connection).await.map_err(text)?;
+    let there: i64 =
+        sqlx::query_scalar("select count(*) from tasks").fetch_one(&mut *connection).await.map_err(text)?;
     for first in (there..total).step_by(100_000) {
         let last = total.min(first + 100_000) - 1;
         execute(connection, &tasks(user, first, last)).await?;

@@ -58,9 +58,10 @@ impl Report {
             "case", "mode", "per s", "p50 ms", "p99 ms", "CPU ms/req", "aim", "notes"
         );
         for line in &self.lines {
-            let aim = line.target.as_ref().map_or_else(String::new, |(text, met)| {
-                format!("{text} {}", if *met { "met" } else { "MISSED" })
-            });
+            let aim = line
+                .target
+                .as_ref()
+                .map_or_else(String::new, |(text, met)| format!("{text} {}", if *met { "met" } else { "MISSED" }));
             let _ = writeln!(
                 out,
                 "{:<26} {:<9} {:>9} {:>8} {:>8} {:>11}  {aim:<28} {}",

@@ -5,7 +5,10 @@ use std::time::{Duration, Instant};
 use halyard_tests::{HalyardProcess, Scratch, halyard_program};
 use sqlx::Connection as _;
 
-use crate::{Options, cases, data, procfs, report::{Line, Report}};
+use crate::{
+    Options, cases, data, procfs,
+    report::{Line, Report},
+};
 
 /// A server under load, and what the cases need to know of it.
 pub struct Server {

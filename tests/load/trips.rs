@@ -55,10 +55,5 @@ fn per_one(trips: Trips) -> RoundTrips {
 #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
 fn share(trips: Trips, n: u64) -> RoundTrips {
     let of = |total: u64| total as f64 / n as f64;
-    RoundTrips {
-        database: of(trips.database),
-        redis: of(trips.redis),
-        queue: of(trips.queue),
-        table: of(trips.table),
-    }
+    RoundTrips { database: of(trips.database), redis: of(trips.redis), queue: of(trips.queue), table: of(trips.table) }
 }

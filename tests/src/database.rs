@@ -37,6 +37,11 @@ impl TestDatabase {
         connect(&self.url()).await
     }
 
+    /// Likewise; the server may be gone.
+    pub async fn try_connect(&self) -> Result<PgConnection, sqlx::Error> {
+        PgConnection::connect(&self.url()).await
+    }
+
     /// Drops it, whoever is connected.
     pub async fn drop_now(&self) {
         let mut server = connect(&self.server_url).await;

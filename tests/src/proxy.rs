@@ -65,9 +65,23 @@ fn socket_of(url: &str) -> (PathBuf, String) {
     (PathBuf::from(host.replace("%2F", "/")), format!("{user}/{path}"))
 }
 
+/// `SSLRequest` and `GSSENCRequest`: eight bytes, answered by one that is no message.
+const ENCRYPTION_REQUESTS: [u32; 2] = [80_877_103, 80_877_104];
+
 fn serve(client: UnixStream, server: &Path, count: &AtomicU64) -> io::Result<()> {
     let server = UnixStream::connect(server)?;
     let (mut from_client, mut to_server) = (client.try_clone()?, server.try_clone()?);
+    loop {
+        let mut first = [0; 8];
+        from_client.read_exact(&mut first)?;
+        to_server.write_all(&first)?;
+        if !ENCRYPTION_REQUESTS.contains(&u32::from_be_bytes([first[4], first[5], first[6], first[7]])) {
+            break;
+        }
+        let mut answer = [0];
+        (&server).read_exact(&mut answer)?;
+        (&client).write_all(&answer)?;
+    }
     thread::spawn(move || {
         let _ = io::copy(&mut from_client, &mut to_server);
         let _ = to_server.shutdown(Shutdown::Both);

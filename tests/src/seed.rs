@@ -7,7 +7,10 @@ use chrono::{DateTime, Utc};
 use halyard_auth::keys;
 use halyard_config::Vars;
 use halyard_domain::{Entropy, ManualClock};
-use halyard_platform::{Host, function::{Function, Invocation}};
+use halyard_platform::{
+    Host,
+    function::{Function, Invocation},
+};
 use serde_json::{Value, json};
 
 /// Grows when what is in the template database changes without a migration.

@@ -21,8 +21,9 @@ const RESERVE: Duration = Duration::from_secs(3);
 /// What one step may take at most, so that one that hangs leaves time for the others.
 const STEP: Duration = Duration::from_secs(12);
 
-/// The steps, in order. Leases come first: what they release is then seen by the others.
-const STEPS: [&str; 5] = ["leases", "outbox", "lanes", "statistics", "nodes"];
+/// The steps, in order. The outbox comes before the leases: it takes doorbells that still wait in a queue for good for
+/// its own rows, and those that the leases ring are spoken for.
+const STEPS: [&str; 5] = ["outbox", "leases", "lanes", "statistics", "nodes"];
 
 /// The function.
 pub struct Beat {

@@ -33,7 +33,10 @@ async fn validate_answers_401_to_whatever_is_not_a_good_access_token() {
         let answer = admin.request(Method::GET, "/auth/validate").without_token();
         answer.header("authorization", scheme).send().await.expect(401);
     }
-    admin.request(Method::GET, "/auth/validate").without_token().header("authorization", &format!("bearer {access}"))
+    admin
+        .request(Method::GET, "/auth/validate")
+        .without_token()
+        .header("authorization", &format!("bearer {access}"))
         .send()
         .await
         .expect(200);

@@ -24,7 +24,8 @@ async fn a_task_that_fails_is_retried_and_then_failed() {
     let id = user.submit(json!({"task_type": "sample", "data": {"fail": "error"}, "retry_config": retry})).await;
     let task = target.finished(&user, &id).await;
     assert_eq!(task["status"], "failed", "{task}");
-    let states: Vec<&str> = task["history"].as_array().expect("history").iter().filter_map(|e| e["status"].as_str()).collect();
+    let states: Vec<&str> =
+        task["history"].as_array().expect("history").iter().filter_map(|e| e["status"].as_str()).collect();
     assert_eq!(states, ["queued", "running", "retrying", "running", "failed"]);
 }
 

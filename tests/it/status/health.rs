@@ -13,7 +13,8 @@ async fn health_is_short_for_the_public_and_detailed_for_those_who_may_know() {
     let size = |v: &serde_json::Value| v.to_string().len();
     assert!(size(&detailed) > size(&public), "the administrator sees more: {detailed}");
     let user = app.user().await.get("/health/status").await.expect(200).json();
-    let keys = |v: &serde_json::Value| v["checks"]["database"].as_object().map(|o| o.keys().cloned().collect::<Vec<_>>());
+    let keys =
+        |v: &serde_json::Value| v["checks"]["database"].as_object().map(|o| o.keys().cloned().collect::<Vec<_>>());
     assert_eq!(keys(&user), keys(&public), "a user sees what the public sees");
 }
 

@@ -25,7 +25,8 @@ async fn the_profile_of_a_month_of_flights_is_right() {
     assert_eq!(result["bytes"], expected["bytes"]);
     assert_eq!(result["delimiter"], ",");
     assert_eq!(result["malformed_rows"]["count"], 0);
-    let (columns, wanted) = (result["columns"].as_array().expect("columns"), expected["columns"].as_array().expect("columns"));
+    let (columns, wanted) =
+        (result["columns"].as_array().expect("columns"), expected["columns"].as_array().expect("columns"));
     assert_eq!(columns.len(), wanted.len());
     for (column, wanted) in columns.iter().zip(wanted) {
         let name = &wanted["name"];

@@ -26,7 +26,8 @@ async fn every_line_carries_its_attempt() {
     let data = json!({"steps": 1, "fail": "error", "fail_attempts": 1});
     let id = user.submit(json!({"task_type": "sample", "data": data, "retry_config": {"retry_delay": 1}})).await;
     app.drain_with_time().await;
-    let answer = user.request(Method::GET, &format!("/tasks/logs/{id}")).header("accept", "application/x-ndjson").send();
+    let answer =
+        user.request(Method::GET, &format!("/tasks/logs/{id}")).header("accept", "application/x-ndjson").send();
     let text = answer.await.expect(200).text();
     for attempt in [1, 2] {
         let has = text.lines().filter_map(|l| serde_json::from_str::<Value>(l).ok()).any(|l| l["attempt"] == attempt);

@@ -35,7 +35,8 @@ async fn a_task_that_recovers_completes() {
     let task = user.task(&id).await;
     assert_eq!(task["status"], "completed");
     assert_eq!(task["result"]["attempt"], 3);
-    let states: Vec<&str> = task["history"].as_array().expect("history").iter().filter_map(|e| e["status"].as_str()).collect();
+    let states: Vec<&str> =
+        task["history"].as_array().expect("history").iter().filter_map(|e| e["status"].as_str()).collect();
     assert_eq!(states, ["queued", "running", "retrying", "running", "retrying", "running", "completed"]);
 }
 

@@ -9,9 +9,13 @@ async fn sample_echoes_its_data_and_reports_progress() {
     app.drain().await;
     let task = user.task(&id).await;
     assert_eq!(task["status"], "completed");
-    assert_eq!(task["result"], json!({"message": "hello", "echo": {"message": "hello", "steps": 5}, "steps": 5, "attempt": 1}));
+    assert_eq!(
+        task["result"],
+        json!({"message": "hello", "echo": {"message": "hello", "steps": 5}, "steps": 5, "attempt": 1})
+    );
     assert_eq!(task["progress"]["percentage"].as_f64(), Some(100.0));
-    let states: Vec<&str> = task["history"].as_array().expect("history").iter().filter_map(|e| e["status"].as_str()).collect();
+    let states: Vec<&str> =
+        task["history"].as_array().expect("history").iter().filter_map(|e| e["status"].as_str()).collect();
     assert_eq!(states, ["queued", "running", "completed"]);
 }
 
@@ -26,7 +30,11 @@ async fn user_specific_answers_for_the_user_who_submitted() {
         let result = user.task(&id).await["result"].take();
         assert_eq!(result["user_id"], user.user_id);
         assert_eq!(result["data"], data);
-        let counts = [&result["summary"]["field_count"], &result["summary"]["numeric_fields"], &result["summary"]["null_fields"]];
+        let counts = [
+            &result["summary"]["field_count"],
+            &result["summary"]["numeric_fields"],
+            &result["summary"]["null_fields"],
+        ];
         assert_eq!(counts, [4, 2, 1]);
     }
 }

@@ -52,7 +52,9 @@ async fn a_task_of_somebody_else_is_not_there() {
 async fn what_is_no_task_id_is_not_there_either() {
     let app = TestApp::spawn().await;
     let user = app.user().await;
-    for id in ["1", "task_", "task_0000000000000000000000000U", "sess_00000000000000000000000000", "%00", "..%2f..", "'--"] {
+    for id in
+        ["1", "task_", "task_0000000000000000000000000U", "sess_00000000000000000000000000", "%00", "..%2f..", "'--"]
+    {
         user.get(&format!("/tasks/status/{id}")).await.expect(404);
     }
 }

@@ -8,7 +8,8 @@ use crate::assert_snapshot;
 async fn submit_answers_with_the_task_and_where_to_look() {
     let app = TestApp::spawn().await;
     let user = app.user().await;
-    let answer = user.post("/tasks/submit", json!({"task_type": "sample", "data": {"message": "hello"}})).await.expect(200);
+    let answer =
+        user.post("/tasks/submit", json!({"task_type": "sample", "data": {"message": "hello"}})).await.expect(200);
     assert_snapshot!("submitted", answer);
     assert_eq!(answer.json()["task_id"], answer.json()["data"]["task_id"]);
     app.drain().await;
@@ -83,7 +84,10 @@ async fn submit_refuses_what_is_not_json() {
     let app = TestApp::spawn().await;
     let user = app.user().await;
     let draft = || user.request(Method::POST, "/tasks/submit");
-    assert_snapshot!("broken_json", draft().header("content-type", "application/json").body("{").send().await.expect(400));
+    assert_snapshot!(
+        "broken_json",
+        draft().header("content-type", "application/json").body("{").send().await.expect(400)
+    );
     assert_snapshot!("not_json", draft().header("content-type", "text/plain").body("{}").send().await.expect(415));
     assert_snapshot!("no_object", draft().json(&Value::from(5)).send().await.expect(422));
 }
@@ -92,7 +96,8 @@ async fn submit_refuses_what_is_not_json() {
 async fn submit_stores_the_input_as_it_came() {
     let app = TestApp::spawn().await;
     let user = app.user().await;
-    let odd = json!({"z": 1, "a": [null, true, 1.5, "ünïcode 🦀", {"b": {}}], "": "", "big": 12_345_678_901_234_567_890_u64});
+    let odd =
+        json!({"z": 1, "a": [null, true, 1.5, "ünïcode 🦀", {"b": {}}], "": "", "big": 12_345_678_901_234_567_890_u64});
     let id = user.submit(json!({"task_type": "sample", "data": odd})).await;
     app.drain().await;
     assert_eq!(user.task(&id).await["result"]["echo"], odd);
@@ -118,16 +123,18 @@ async fn what_is_due_later_waits_for_its_time() {
 #[tokio::test]
 async fn what_is_due_after_the_longest_send_delay_is_dispatched_by_beat() {
     let app = TestApp::spawn().await;
-    let user = app.user().await;
+    let mut user = app.user().await;
     let at = app.now() + chrono::Duration::hours(5);
     let id = user.submit(json!({"task_type": "sample", "data": {}, "scheduled_for": at})).await;
     app.advance(chrono::Duration::hours(4));
     app.beat().await;
     app.drain().await;
+    user.sign_in().await;
     assert_eq!(user.state_of(&id).await, "scheduled");
     app.advance(chrono::Duration::hours(1));
     app.beat().await;
     app.drain().await;
+    user.sign_in().await;
     assert_eq!(user.state_of(&id).await, "completed");
 }
 

@@ -1,0 +1,193 @@
+//! How a test's application is put together.
+
+use std::sync::{Arc, atomic::AtomicBool};
+
+use halyard_cloud::{
+    queue::{DeadLetter, Queue, QueueConfig, QueueName, QueueTwin},
+    table::{TableName, TableTwin},
+};
+use halyard_domain::{Clock, Entropy, ManualClock, SystemClock};
+use halyard_gateway::{
+    Gateway, GatewayConfig, InvokeConfig, Limits, functions,
+    template::{Inputs, Stack, Template},
+};
+use halyard_platform::Twins;
+
+use crate::{
+    app::TestApp,
+    database::TestDatabase,
+    environment::Servers,
+    proxy::CountingProxy,
+    routes::repository,
+    seed,
+    servers::{PrivatePostgres, PrivateRedis},
+    unreliable::UnreliableQueue,
+};
+
+/// Settings of an application that is about to start.
+#[derive(Debug, Clone, Default)]
+pub struct AppBuilder {
+    database_url: Option<String>,
+    redis_url: Option<String>,
+    managed: bool,
+    live: bool,
+    one_at_a_time: bool,
+    counting: bool,
+    vars: Vec<(String, String)>,
+}
+
+impl AppBuilder {
+    /// On this PostgreSQL instead of the shared one.
+    #[must_use]
+    pub fn postgres(mut self, server: &PrivatePostgres) -> Self {
+        self.database_url = Some(server.url());
+        self
+    }
+
+    /// With this Redis instead of the shared one.
+    #[must_use]
+    pub fn redis(mut self, server: &PrivateRedis) -> Self {
+        self.redis_url = Some(server.url());
+        self
+    }
+
+    /// In `managed` mode: environments take several invocations at once.
+    #[must_use]
+    pub fn managed(mut self) -> Self {
+        self.managed = true;
+        self
+    }
+
+    /// With the wall clock and real randomness; queues are polled and schedules fire by themselves.
+    #[must_use]
+    pub fn live(mut self) -> Self {
+        self.live = true;
+        self
+    }
+
+    /// Workers are given one doorbell at a time.
+    #[must_use]
+    pub fn one_at_a_time(mut self) -> Self {
+        self.one_at_a_time = true;
+        self
+    }
+
+    /// Requests are counted against limits but never refused.
+    #[must_use]
+    pub fn without_rate_limits(self) -> Self {
+        self.var("RATE_LIMITS", "off")
+    }
+
+    /// With a counter in front of PostgreSQL, for [`TestApp::trips`].
+    #[must_use]
+    pub fn counting(mut self) -> Self {
+        self.counting = true;
+        self
+    }
+
+    /// With this variable for every function.
+    #[must_use]
+    pub fn var(mut self, name: &str, value: &str) -> Self {
+        self.vars.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Starts it.
+    pub async fn spawn(self) -> TestApp {
+        let shared = (self.database_url.is_none() || self.redis_url.is_none()).then(Servers::from_env);
+        let database_url = self.database_url.clone().or_else(|| shared.as_ref().map(|s| s.database_url.clone()));
+        let redis_url = self.redis_url.clone().or_else(|| shared.as_ref().map(|s| s.redis_url.clone()));
+        let (database_url, redis_url) = (database_url.expect("a database"), redis_url.expect("a Redis"));
+        let database = TestDatabase::create(&database_url, seed::start()).await;
+        let proxy = self.counting.then(|| CountingProxy::before(&database.url()));
+        let url = proxy.as_ref().map_or_else(|| database.url(), CountingProxy::url);
+        // Two applications may share a Redis, also across runs.
+        let namespace = format!("test-{}", hex(&Entropy::from_os().expect("randomness").bytes::<8>()));
+
+        let manual = Arc::new(ManualClock::new(seed::start()));
+        let clock: Arc<dyn Clock> = if self.live { Arc::new(SystemClock) } else { manual.clone() };
+        let entropy = if self.live { Entropy::from_os().expect("randomness") } else { Entropy::seeded(1) };
+        let entropy = Arc::new(entropy);
+        let variables = seed::variables(&url, &redis_url, &namespace);
+        let stack = self.stack(&variables);
+        let twin: Arc<dyn Queue> = Arc::new(queue_twin(&stack, &clock));
+        let queue = Arc::new(UnreliableQueue::new(twin));
+        let tables = stack.tables.values().map(|t| TableName(t.name.clone()));
+        let table = Arc::new(TableTwin::in_memory(tables).expect("tables in memory"));
+        let twins = Twins { queue: queue.clone(), table };
+
+        let mut config =
+            GatewayConfig::new(stack.clone(), functions::halyard(), Arc::clone(&clock), Arc::clone(&entropy));
+        config.vars = for_every_function(&variables);
+        config.vars.extend(self.vars.iter().cloned());
+        config.twins = Some(twins.clone());
+        (config.poll, config.tick) = (self.live, self.live);
+        if self.managed {
+            config.invoke = InvokeConfig::InProcess(Limits::managed(16));
+        }
+        let gateway = Gateway::start(config).await.expect("the gateway starts");
+        TestApp::new(crate::app::Parts {
+            gateway: Arc::new(gateway),
+            stack,
+            variables,
+            manual: (!self.live).then_some(manual),
+            clock,
+            entropy,
+            queue,
+            twins,
+            database,
+            proxy,
+            redis_url,
+            namespace,
+            unfinished_allowed: AtomicBool::new(false),
+        })
+    }
+
+    fn stack(&self, variables: &[(String, String)]) -> Stack {
+        let text = std::fs::read_to_string(repository("infra/template.yaml")).expect("the template");
+        let text = if self.one_at_a_time { text.replace("BatchSize: 10", "BatchSize: 1") } else { text };
+        let template = Template::parse(&text).expect("the template");
+        let value = |name: &str| variables.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone()).expect(name);
+        let mut inputs = Inputs::default();
+        for (parameter, variable) in PARAMETERS {
+            inputs.parameters.insert((*parameter).to_owned(), value(variable));
+        }
+        template.resolve(&inputs).expect("a resolved template")
+    }
+}
+
+/// Parameters of the template, and the variables whose value they carry: each function sees its own only.
+const PARAMETERS: &[(&str, &str)] = &[
+    ("Environment", "HALYARD_ENV"),
+    ("DatabaseUrl", "DATABASE_URL"),
+    ("RedisUrl", "REDIS_URL"),
+    ("TokenKeySet", "TOKEN_KEY_SET"),
+    ("TokenSigningKey", "TOKEN_SIGNING_KEY"),
+    ("AdminUsername", "ADMIN_USERNAME"),
+    ("AdminEmail", "ADMIN_EMAIL"),
+    ("AdminPassword", "ADMIN_PASSWORD"),
+];
+
+/// What the template has no parameter for.
+fn for_every_function(variables: &[(String, String)]) -> std::collections::BTreeMap<String, String> {
+    let by_parameter = |name: &String| PARAMETERS.iter().any(|(_, variable)| variable == name);
+    variables.iter().filter(|(name, _)| !by_parameter(name)).cloned().collect()
+}
+
+fn queue_twin(stack: &Stack, clock: &Arc<dyn Clock>) -> QueueTwin {
+    let configs = stack.queues.values().map(|queue| QueueConfig {
+        name: QueueName(queue.name.clone()),
+        visibility: queue.visibility,
+        delay: queue.delay,
+        retention: queue.retention,
+        dead_letter: queue.redrive.as_ref().map(|redrive| DeadLetter {
+            queue: QueueName(stack.queues[&redrive.queue].name.clone()),
+            max_receive_count: redrive.max_receive_count,
+        }),
+    });
+    QueueTwin::new(Arc::clone(clock), configs).expect("the template's queues")
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
