@@ -22,7 +22,9 @@ impl ErrorView {
             Some((code, message)) if state != TaskState::Cancelled && is_code(code) => {
                 Self { code: code.to_owned(), message: message.to_owned() }
             }
-            _ => Self { code: state.to_string(), message: text },
+            _ if state.is_terminal() => Self { code: state.to_string(), message: text },
+            // What the reaper says of an attempt whose worker vanished.
+            _ => Self { code: "lease_lost".to_owned(), message: text },
         }
     }
 }

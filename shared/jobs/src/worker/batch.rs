@@ -125,10 +125,7 @@ impl<'a> Batch<'a> {
                 let ended = match prepared {
                     Err(refusal) => Ended::Refused(refusal),
                     Ok(prepared) => {
-                        handle.log(
-                            LogLevel::Info,
-                            format!("attempt {} started by worker {worker_id}", context.attempt()),
-                        );
+                        handle.log(LogLevel::Info, format!("started by worker {worker_id}"));
                         tracing::debug!("attempt started");
                         attempt::run(prepared, context, &handle, limit).await
                     }

@@ -31,7 +31,7 @@ pub struct Refusal {
 pub fn refuse(claimed: &Claimed, registry: &Registry) -> Result<Prepared, Refusal> {
     let refusal = |end, why: String| Err(Refusal { end, why });
     if claimed.cancel_requested {
-        return refusal(AttemptEnd::Cancelled, "cancelled: the task was cancelled".to_owned());
+        return refusal(AttemptEnd::Cancelled, "the task was cancelled before it ran".to_owned());
     }
     if claimed.expired {
         return refusal(AttemptEnd::Expired, "expired: the task was not started in time".to_owned());
@@ -70,7 +70,7 @@ pub fn finish_of(claimed: &Claimed, ended: Ended, cancel_requested: bool, jitter
         }
         Ended::Panicked(text) => (AttemptEnd::Failed, Some(format!("panicked: {text}"))),
         Ended::Stopped(Stop::Cancelled) => {
-            (AttemptEnd::Cancelled, Some("cancelled: the task was cancelled".to_owned()))
+            (AttemptEnd::Cancelled, Some("the task was cancelled while it ran".to_owned()))
         }
         Ended::Stopped(Stop::TimedOut) => {
             (AttemptEnd::Failed, Some(format!("timed_out: the attempt ran longer than {} s", claimed.timeout_s)))
@@ -93,7 +93,7 @@ pub fn finish_of(claimed: &Claimed, ended: Ended, cancel_requested: bool, jitter
     let (ending, message) = match verdict(end, history, &claimed.retry, jitter) {
         Verdict::End(state) => {
             let message = match (state, &why) {
-                (TaskState::Completed, _) | (_, None) => format!("Task {state}"),
+                (TaskState::Completed | TaskState::Cancelled, _) | (_, None) => format!("Task {state}"),
                 (_, Some(why)) => format!("Task {state}: {why}"),
             };
             (Ending::Finished { state, result, error: why }, message)

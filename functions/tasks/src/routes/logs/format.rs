@@ -24,6 +24,16 @@ pub fn last_event_id(headers: &HeaderMap) -> Option<String> {
     headers.get("last-event-id").and_then(|value| value.to_str().ok()).map(str::to_owned)
 }
 
+/// A line's id as clients see it. The table's own has a `#`, which would end a URL's query.
+fn id(cursor: &str) -> String {
+    cursor.replace('#', "-")
+}
+
+/// The table's cursor that an id stands for.
+pub fn cursor(id: &str) -> String {
+    id.replace('-', "#")
+}
+
 impl Format {
     /// The first form that `Accept` names; text without one.
     pub fn of(headers: &HeaderMap) -> Self {
@@ -50,20 +60,21 @@ impl Format {
     /// The answer; `after` is repeated as the cursor when there are no lines.
     pub fn respond(self, lines: &[(String, LogLine)], after: Option<&str>) -> Response {
         let mut body = if self == Self::Events { "retry: 1000\n\n".to_owned() } else { String::new() };
-        for (id, line) in lines {
+        for (cursor, line) in lines {
+            let id = id(cursor);
             // Writing into a String cannot fail.
             let _ = match self {
                 Self::Text => text(&mut body, line),
-                Self::JsonLines => writeln!(body, "{}", object(id, line)),
-                Self::Events => write!(body, "id: {id}\ndata: {}\n\n", object(id, line)),
+                Self::JsonLines => writeln!(body, "{}", object(&id, line)),
+                Self::Events => write!(body, "id: {id}\ndata: {}\n\n", object(&id, line)),
             };
         }
         let mut response = Response::new(body.into());
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.content_type()));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        let cursor = lines.last().map(|(id, _)| id.as_str()).or(after);
-        if let Some(cursor) = cursor.and_then(|id| HeaderValue::from_str(id).ok()) {
+        let cursor = lines.last().map(|(cursor, _)| cursor.as_str()).or(after);
+        if let Some(cursor) = cursor.and_then(|cursor| HeaderValue::from_str(&id(cursor)).ok()) {
             headers.insert("x-log-cursor", cursor);
         }
         response

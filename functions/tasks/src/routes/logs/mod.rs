@@ -52,7 +52,7 @@ pub async fn handler(
         let error = FieldError::new("/after", "invalid_value", "is not the id of a log line");
         return Err(Problem::unprocessable(vec![error]));
     }
-    let after = after.filter(|id| !id.is_empty());
+    let after = after.filter(|id| !id.is_empty()).map(|id| format::cursor(&id));
     let scope = scope(&caller, Permission::TasksReadAll);
     let until = Instant::now() + FOLLOW;
     loop {
