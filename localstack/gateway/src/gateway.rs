@@ -156,7 +156,9 @@ fn check(parts: &Parts) -> Result<(), Response> {
     if readable && host_is_plausible(&parts.headers) { Ok(()) } else { Err(bare::bad_request()) }
 }
 
+/// One host at most, of characters that a host may have.
 fn host_is_plausible(headers: &HeaderMap) -> bool {
-    let Some(host) = headers.get(header::HOST) else { return true };
-    host.as_bytes().iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b':' | b'[' | b']'))
+    let fits = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b':' | b'[' | b']');
+    let mut hosts = headers.get_all(header::HOST).iter();
+    hosts.next().is_none_or(|host| host.as_bytes().iter().all(fits)) && hosts.next().is_none()
 }

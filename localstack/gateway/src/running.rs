@@ -148,6 +148,11 @@ impl RunningGateway {
         self.counts(function).environments
     }
 
+    /// Ends environments that have been idle for longer than [`crate::Limits::idle`]; it happens by itself too.
+    pub fn reap(&self) {
+        self.invoke.reap();
+    }
+
     /// Forgets what authorizers answered.
     pub fn reset_authorizers(&self) {
         if let Some(api) = &self.api {

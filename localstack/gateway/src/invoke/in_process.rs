@@ -119,11 +119,6 @@ impl InProcess {
         Ok(Self { pools, clock, entropy, limits })
     }
 
-    /// Ends environments that have had nothing to do for [`Limits::idle`].
-    pub fn reap(&self) {
-        self.pools.values().for_each(|pool| pool.reap(self.limits.idle));
-    }
-
     async fn dispatch(&self, pool: &Arc<Pool>, event: Event) -> Reply {
         if matches!(&event, Event::Http(request) if event_size(request) > LAMBDA_PAYLOAD_LIMIT) {
             return Err(InvokeError::RequestTooLarge);
@@ -176,6 +171,10 @@ impl Invoke for InProcess {
 
     fn counts(&self, function: &str) -> Counts {
         self.pools.get(function).map(|pool| pool.counts()).unwrap_or_default()
+    }
+
+    fn reap(&self) {
+        self.pools.values().for_each(|pool| pool.reap(self.limits.idle));
     }
 
     async fn shutdown(&self, grace: Duration) {

@@ -23,6 +23,9 @@ pub trait Invoke: Send + Sync + std::fmt::Debug {
     /// What has happened to a function so far.
     fn counts(&self, function: &str) -> Counts;
 
+    /// Ends environments that have had nothing to do for long.
+    fn reap(&self) {}
+
     /// Lets outstanding invocations end, then ends the environments.
     async fn shutdown(&self, grace: std::time::Duration);
 }

@@ -1,5 +1,9 @@
-//! The gateway's tests: fixture templates, fixture functions, no server.
+//! The gateway's tests: fixture templates and fixture functions, and no server but its own.
 
+mod environments;
 mod events;
+mod http;
+mod queues;
 mod routing;
+mod support;
 mod template;
