@@ -5,6 +5,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use chrono::{DateTime, Utc};
 use futures::{
     FutureExt as _, StreamExt as _,
     future::{BoxFuture, OptionFuture},
@@ -43,7 +44,7 @@ struct Attempt {
     claimed: Claimed,
     handle: Arc<Handle>,
     cancel_requested: bool,
-    began: Instant,
+    began: DateTime<Utc>,
     running: bool,
 }
 
@@ -134,7 +135,13 @@ impl<'a> Batch<'a> {
             }
         };
         self.running.push(code.instrument(span).boxed());
-        self.attempts.push(Attempt { claimed, handle, cancel_requested: false, began: now, running: true });
+        self.attempts.push(Attempt {
+            claimed,
+            handle,
+            cancel_requested: false,
+            began: self.worker.clock.now(),
+            running: true,
+        });
     }
 
     pub async fn run(mut self) -> Outcome {
@@ -247,7 +254,7 @@ impl<'a> Batch<'a> {
     fn ended(&mut self, place: usize, ended: Ended) {
         let attempt = &mut self.attempts[place];
         attempt.running = false;
-        let took = attempt.began.elapsed();
+        let took = (self.worker.clock.now() - attempt.began).as_seconds_f64();
         let jitter = self.worker.entropy.unit();
         let Some(mut finish) = decision::finish_of(&attempt.claimed, ended, attempt.cancel_requested, jitter) else {
             self.outcome.refused += 1;
@@ -261,7 +268,7 @@ impl<'a> Batch<'a> {
             Ending::Finished { .. } => LogLevel::Error,
             Ending::Retry { .. } => LogLevel::Warning,
         };
-        attempt.handle.log(level, format!("{} after {:.3} s", finish.message, took.as_secs_f64()));
+        attempt.handle.log(level, format!("{} after {:.3} s", finish.message, took));
         let task = &attempt.claimed;
         tracing::info!(
             task_id = %task.id,
@@ -269,7 +276,7 @@ impl<'a> Batch<'a> {
             attempt = task.attempt,
             request_id = task.request_id.as_deref(),
             trace_id = task.traceparent.as_deref().and_then(|header| header.split('-').nth(1)),
-            seconds = took.as_secs_f64(),
+            seconds = took,
             "{}", finish.message
         );
         self.ready.push(finish);
