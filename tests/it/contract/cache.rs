@@ -3,10 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use halyard_cloud::{
-    redis::{CachedSession, SessionCache},
-    round_trips,
-};
+use halyard_cloud::redis::{CachedSession, SessionCache};
 use halyard_domain::{Entropy, SessionId, UserId, authz::Grants, session::Session, user::Role};
 
 use super::redis::{shared, start};
@@ -54,11 +51,12 @@ const ENDED: Option<i64> = Some(-1);
 
 #[tokio::test]
 async fn session_and_epoch_come_in_one_round_trip() {
-    let (cache, session) = (cache(), session(USER, start()));
+    let (redis, session) = (shared(), session(USER, start()));
+    let cache = SessionCache::new(redis.clone(), BOUND);
     cache.fill(USER, Some((&session, 1)), Some(3), start(), start()).await.expect("filled");
-    let before = round_trips::REDIS.get();
+    let before = redis.round_trips();
     let hit = cache.get(USER, session.id, start()).await.expect("an answer");
-    assert_eq!(round_trips::REDIS.get() - before, 1);
+    assert_eq!(redis.round_trips() - before, 1);
     assert_eq!(hit.epoch, Some(3));
     assert_eq!(hit.session, Some(CachedSession::Live { version: 1, session: Box::new(session) }));
 }

@@ -3,10 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use halyard_cloud::{
-    redis::{Check, Decision, Limits, Outcome, Visit},
-    round_trips,
-};
+use halyard_cloud::redis::{Check, Decision, Limits, Outcome, Visit};
 use halyard_domain::Entropy;
 
 use super::redis::{shared, start};
@@ -161,11 +158,11 @@ async fn limits_counters_and_earlier_outcomes_take_one_round_trip() {
         [outcome("GET /a", 200, 3, start()), outcome("GET /a", 503, 5, start()), outcome("GET /b", 201, 2, minute_ago)];
     // The first use brings the script along.
     enter(&limits, start(), &[per_minute("warm", 5)]).await;
-    let before = round_trips::REDIS.get();
+    let before = redis.round_trips();
     let visit = Visit { route: Some("GET /a"), outcomes: &outcomes };
     let decisions =
         limits.enter(start(), &[per_minute("user", 5), per_minute("ip", 50)], visit).await.expect("entered");
-    assert_eq!(round_trips::REDIS.get() - before, 1);
+    assert_eq!(redis.round_trips() - before, 1);
     assert!(decisions.iter().all(|d| d.allowed));
 
     let counts = redis.live_counts(start(), 3).await.expect("counts");

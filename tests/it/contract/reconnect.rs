@@ -3,10 +3,7 @@
 use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
-use halyard_cloud::{
-    redis::{Check, Limits, Redis, RedisError, SessionCache, Visit},
-    round_trips,
-};
+use halyard_cloud::redis::{Check, Limits, Redis, RedisError, SessionCache, Visit};
 use halyard_domain::UserId;
 use halyard_tests::{servers::PrivateRedis, wait};
 
@@ -26,9 +23,9 @@ async fn a_script_that_the_server_forgot_is_sent_again_at_the_cost_of_one_round_
     let server = PrivateRedis::start();
     let redis = handle(&server);
     let cost = async |key: &str| {
-        let before = round_trips::REDIS.get();
+        let before = redis.round_trips();
         assert_eq!(allowed(&redis, key).await, Ok(true));
-        round_trips::REDIS.get() - before
+        redis.round_trips() - before
     };
     assert_eq!((cost("a").await, cost("b").await), (2, 1));
     server.command("SCRIPT FLUSH").expect("flushed");

@@ -12,7 +12,7 @@ use redis::{
 };
 
 use super::RedisError;
-use crate::round_trips;
+use crate::round_trips::{self, Counter};
 
 /// How long one answer may take. Redis answers in well under a millisecond or is in trouble.
 pub const RESPONSE_TIMEOUT: Duration = Duration::from_millis(250);
@@ -32,6 +32,7 @@ struct Inner {
     /// Held while connecting, so that side-by-side calls open one connection and not one each.
     connection: tokio::sync::Mutex<Slot>,
     hanging_until: Mutex<Option<Instant>>,
+    round_trips: Counter,
 }
 
 #[derive(Default)]
@@ -62,12 +63,18 @@ impl Redis {
             namespace: namespace.to_owned(),
             connection: tokio::sync::Mutex::default(),
             hanging_until: Mutex::default(),
+            round_trips: Counter::default(),
         })))
     }
 
     /// The prefix of every key.
     pub fn namespace(&self) -> &str {
         &self.0.namespace
+    }
+
+    /// Requests of this handle and its clones so far; [`round_trips::REDIS`] counts those of the process.
+    pub fn round_trips(&self) -> u64 {
+        self.0.round_trips.get()
     }
 
     /// Asks for a sign of life and measures it.
@@ -106,7 +113,7 @@ impl Redis {
             return Err((ErrorKind::Io, "it hung a moment ago").into());
         }
         let (generation, fresh, connection) = self.connection().await?;
-        let error = match request.send(connection).await {
+        let error = match self.send(request, connection).await {
             Ok(value) => return Ok(value),
             Err(error) if wants_new_connection(&error) => error,
             Err(error) => return Err(error),
@@ -116,13 +123,19 @@ impl Redis {
             return Err(self.note_hanging(error));
         }
         let (generation, _, connection) = self.connection().await?;
-        match request.send(connection).await {
+        match self.send(request, connection).await {
             Err(error) if wants_new_connection(&error) => {
                 self.discard(generation).await;
                 Err(self.note_hanging(error))
             }
             other => other,
         }
+    }
+
+    async fn send(&self, request: Request<'_>, connection: MultiplexedConnection) -> Result<Value, redis::RedisError> {
+        round_trips::REDIS.add(1);
+        self.0.round_trips.add(1);
+        request.send(connection).await
     }
 
     /// The connection, its generation, and whether it was opened just now.
@@ -168,7 +181,6 @@ enum Request<'a> {
 
 impl Request<'_> {
     async fn send(self, mut connection: MultiplexedConnection) -> Result<Value, redis::RedisError> {
-        round_trips::REDIS.add(1);
         match self {
             Self::One(command) => connection.send_packed_command(command).await?.extract_error(),
             Self::Many(pipeline) => {
