@@ -5,6 +5,9 @@ use http::{HeaderValue, StatusCode, header};
 
 use crate::event::Response;
 
+/// One of the answers below, not made yet.
+pub type Bare = fn() -> Response;
+
 fn bare(status: StatusCode, body: &'static str) -> Response {
     let mut response = Response::new(Bytes::from_static(body.as_bytes()));
     *response.status_mut() = status;

@@ -4,7 +4,7 @@
 //! <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html>. How often a message is received, and
 //! when that sends it to the dead-letter queue, is the queue's business.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{collections::HashSet, hash::BuildHasher, sync::Arc, time::Duration};
 
 use aws_lambda_events::sqs::{SqsEvent, SqsMessage, SqsMessageAttribute};
 use halyard_cloud::queue::{Queue, QueueError, QueueName, Received};
@@ -165,13 +165,11 @@ impl EventSource {
         };
         let failed = if self.mapping.reports_failures {
             let ids: HashSet<&str> = handles.iter().map(|(id, _)| id.as_str()).collect();
-            match failures(&answer, &ids) {
-                Some(failed) => failed,
-                None => {
-                    tracing::error!(queue = %self.name, received, "an answer is not batchItemFailures: the batch comes back");
-                    return Polled { received, deleted: 0 };
-                }
-            }
+            let Some(failed) = failures(&answer, &ids) else {
+                tracing::error!(queue = %self.name, received, "an answer does not report: the batch comes back");
+                return Polled { received, deleted: 0 };
+            };
+            failed
         } else {
             HashSet::new()
         };
@@ -242,7 +240,7 @@ fn attribute(text: String) -> SqsMessageAttribute {
 /// An id that is empty, null or not of this batch, and an answer of another shape, bring the whole batch back, as on
 /// AWS. An answer that is null or empty does so too, where AWS would take it for a success: a function that promised to
 /// report and says nothing has not said that it is done.
-pub fn failures(answer: &Answer, batch: &HashSet<&str>) -> Option<HashSet<String>> {
+pub fn failures<S: BuildHasher>(answer: &Answer, batch: &HashSet<&str, S>) -> Option<HashSet<String>> {
     let ids: Vec<String> = match answer {
         Answer::Sqs(report) => report.batch_item_failures.iter().map(|item| item.item_identifier.clone()).collect(),
         Answer::Plain(json) => json

@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, header, request::Parts};
 
 use crate::{
     authorizer::{Authorizers, Refusal},
-    bare,
+    bare::{self, Bare},
     client::{TrustedPeers, caller},
     cors,
     event::{Caller, RequestFacts, Response, function_event, response_from_json, response_from_typed},
@@ -50,10 +50,8 @@ impl HttpApi {
         let mut response = match &self.api.cors {
             Some(cors) if cors::is_preflight(&parts.method, &parts.headers) => cors::preflight(cors, &parts.headers),
             configured => {
-                let mut response = match self.route(parts, body, peer, &request_id).await {
-                    Ok(response) => response,
-                    Err(refused) => refused,
-                };
+                let routed = self.route(parts, body, peer, &request_id).await;
+                let mut response = routed.unwrap_or_else(|refused| refused());
                 if let Some(cors) = configured {
                     cors::decorate(cors, origin.as_ref(), response.headers_mut());
                 }
@@ -71,12 +69,12 @@ impl HttpApi {
         response
     }
 
-    async fn route(&self, parts: Parts, body: Bytes, peer: IpAddr, request_id: &str) -> Result<Response, Response> {
+    async fn route(&self, parts: Parts, body: Bytes, peer: IpAddr, request_id: &str) -> Result<Response, Bare> {
         check(&parts)?;
-        let found = self.router.find(&parts.method, parts.uri.path()).ok_or_else(bare::not_found)?;
+        let found = self.router.find(&parts.method, parts.uri.path()).ok_or(bare::not_found as Bare)?;
         let route = &self.api.routes[found.route];
         if self.buckets[found.route].as_ref().is_some_and(|bucket| !bucket.take()) {
-            return Err(bare::too_many_requests());
+            return Err(bare::too_many_requests);
         }
         let now = self.clock.now();
         let route_key = route.key.to_string();
@@ -99,11 +97,11 @@ impl HttpApi {
             let arn = || self.route_arn(&method, path.as_deref().unwrap_or_default());
             match self.authorizers.authorize(authorizer, &event, arn, self.invoke.as_ref()).await {
                 Ok(context) => Caller::authorize(&mut event, context.as_ref().clone()),
-                Err(Refusal::Unauthorized) => return Err(bare::unauthorized()),
-                Err(Refusal::Forbidden) => return Err(bare::forbidden()),
+                Err(Refusal::Unauthorized) => return Err(bare::unauthorized),
+                Err(Refusal::Forbidden) => return Err(bare::forbidden),
                 Err(Refusal::Failed(reason)) => {
                     tracing::error!(authorizer = authorizer.id, reason, "an authorizer failed");
-                    return Err(bare::internal_error());
+                    return Err(bare::internal_error);
                 }
             }
         }
@@ -112,27 +110,27 @@ impl HttpApi {
 
     /// The function's answer, or what API Gateway says in its place.
     /// Source: <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-troubleshooting-lambda.html>.
-    async fn integrate(&self, route: &Route, event: Event) -> Result<Response, Response> {
+    async fn integrate(&self, route: &Route, event: Event) -> Result<Response, Bare> {
         let invoked = tokio::time::timeout(route.timeout, self.invoke.invoke(&route.function, event));
-        let refused = match invoked.await {
+        let (refused, reason): (Bare, String) = match invoked.await {
             Ok(Ok(Answer::Http(response))) => match response_from_typed(response) {
                 Ok(response) => return Ok(response),
-                Err(e) => (bare::internal_error(), e.to_string()),
+                Err(e) => (bare::internal_error, e.to_string()),
             },
             Ok(Ok(Answer::Plain(json))) => match response_from_json(json) {
                 Ok(response) => return Ok(response),
-                Err(e) => (bare::internal_error(), e.to_string()),
+                Err(e) => (bare::internal_error, e.to_string()),
             },
-            Ok(Ok(_)) => (bare::internal_error(), "the answer is not a response".to_owned()),
-            Ok(Err(InvokeError::RequestTooLarge)) => return Err(bare::request_too_long()),
+            Ok(Ok(_)) => (bare::internal_error, "the answer is not a response".to_owned()),
+            Ok(Err(InvokeError::RequestTooLarge)) => return Err(bare::request_too_long),
             Ok(Err(e @ (InvokeError::Throttled | InvokeError::Unavailable(_)))) => {
-                (bare::service_unavailable(), e.to_string())
+                (bare::service_unavailable, e.to_string())
             }
-            Ok(Err(e)) => (bare::internal_error(), e.to_string()),
-            Err(_) => (bare::service_unavailable(), "the integration's limit has passed".to_owned()),
+            Ok(Err(e)) => (bare::internal_error, e.to_string()),
+            Err(_) => (bare::service_unavailable, "the integration's limit has passed".to_owned()),
         };
-        tracing::warn!(function = route.function, route = %route.key, reason = refused.1, "an integration failed");
-        Err(refused.0)
+        tracing::warn!(function = route.function, route = %route.key, reason, "an integration failed");
+        Err(refused)
     }
 
     fn route_arn(&self, method: &Method, path: &str) -> String {
@@ -146,14 +144,14 @@ impl HttpApi {
 }
 
 /// What no request may be: too much in its headers, or a header that JSON and the functions cannot read.
-fn check(parts: &Parts) -> Result<(), Response> {
+fn check(parts: &Parts) -> Result<(), Bare> {
     let line = parts.uri.path_and_query().map_or(0, |path| path.as_str().len()) + parts.method.as_str().len();
     let headers: usize = parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     if line + headers > HEADER_LIMIT {
-        return Err(bare::headers_too_large());
+        return Err(bare::headers_too_large);
     }
     let readable = parts.headers.values().all(|value| value.to_str().is_ok());
-    if readable && host_is_plausible(&parts.headers) { Ok(()) } else { Err(bare::bad_request()) }
+    if readable && host_is_plausible(&parts.headers) { Ok(()) } else { Err(bare::bad_request) }
 }
 
 /// One host at most, of characters that a host may have.

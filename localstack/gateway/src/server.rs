@@ -14,7 +14,11 @@ use hyper::{
 use hyper_util::{rt::TokioIo, server::graceful::GracefulShutdown};
 use tokio::{net::TcpListener, sync::watch};
 
-use crate::{bare, event::Response, gateway::HttpApi};
+use crate::{
+    bare::{self, Bare},
+    event::Response,
+    gateway::HttpApi,
+};
 
 /// 10 MB: what an HTTP API takes.
 /// Source: <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html>.
@@ -66,7 +70,8 @@ async fn answer(api: &HttpApi, request: Request<Incoming>, peer: IpAddr) -> Resp
     let (parts, body) = request.into_parts();
     match read(body).await {
         Ok(body) => api.answer(parts, body, peer).await,
-        Err(mut refused) => {
+        Err(refused) => {
+            let mut refused = refused();
             // The rest of the body is not read.
             refused.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             refused
@@ -74,16 +79,16 @@ async fn answer(api: &HttpApi, request: Request<Incoming>, peer: IpAddr) -> Resp
     }
 }
 
-async fn read(body: Incoming) -> Result<Bytes, Response> {
+async fn read(body: Incoming) -> Result<Bytes, Bare> {
     if body.is_end_stream() {
         return Ok(Bytes::new());
     }
     if body.size_hint().lower() > BODY_LIMIT as u64 {
-        return Err(bare::body_too_large());
+        return Err(bare::body_too_large);
     }
     match Limited::new(body, BODY_LIMIT).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(bare::body_too_large()),
-        Err(_) => Err(bare::bad_request()),
+        Err(error) if error.is::<LengthLimitError>() => Err(bare::body_too_large),
+        Err(_) => Err(bare::bad_request),
     }
 }

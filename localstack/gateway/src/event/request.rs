@@ -95,15 +95,15 @@ pub fn authorizer_event(
     out.type_ = Some("REQUEST".to_owned());
     out.route_arn = Some(route_arn);
     out.identity_source = identity_source;
-    out.route_key = event.route_key.clone();
-    out.raw_path = event.raw_path.clone();
-    out.raw_query_string = event.raw_query_string.clone();
+    out.route_key.clone_from(&event.route_key);
+    out.raw_path.clone_from(&event.raw_path);
+    out.raw_query_string.clone_from(&event.raw_query_string);
     out.cookies = event.cookies.clone().unwrap_or_default();
     out.headers = event.headers.clone();
     out.query_string_parameters = joined_query(event.raw_query_string.as_deref().unwrap_or_default());
     out.request_context = event.request_context.clone();
-    out.path_parameters = event.path_parameters.clone();
-    out.stage_variables = event.stage_variables.clone();
+    out.path_parameters.clone_from(&event.path_parameters);
+    out.stage_variables.clone_from(&event.stage_variables);
     out
 }
 

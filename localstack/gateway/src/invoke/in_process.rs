@@ -142,13 +142,11 @@ impl InProcess {
             }
         }
         // The environment keeps the limit itself; one that cannot, because its handler never yields, is left behind.
-        match tokio::time::timeout(limit + Duration::from_secs(12), answer).await {
-            Ok(answer) => answer.unwrap_or_else(|_| Err(gone())),
-            Err(_) => {
-                pool.abandon(&ticket);
-                Err(InvokeError::function(FailureKind::Timeout, "the function does not yield"))
-            }
+        if let Ok(answer) = tokio::time::timeout(limit + Duration::from_secs(12), answer).await {
+            return answer.unwrap_or_else(|_| Err(gone()));
         }
+        pool.abandon(&ticket);
+        Err(InvokeError::function(FailureKind::Timeout, "the function does not yield"))
     }
 }
 
@@ -187,6 +185,9 @@ impl Invoke for InProcess {
 
 impl std::fmt::Debug for InProcess {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("InProcess").field("functions", &self.pools.keys()).field("limits", &self.limits).finish()
+        f.debug_struct("InProcess")
+            .field("functions", &self.pools.keys())
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
     }
 }

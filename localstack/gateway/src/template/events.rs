@@ -111,7 +111,7 @@ pub(super) fn check(
         if size > 10 && window.is_zero() {
             return wrong("MaximumBatchingWindowInSeconds", "must be at least 1 for batches above 10".to_owned());
         }
-        if window > Duration::from_secs(300) {
+        if window > Duration::from_mins(5) {
             return wrong("MaximumBatchingWindowInSeconds", "is above 300".to_owned());
         }
         if mapping.max_concurrency.is_some_and(|n| !(2..=1_000).contains(&n)) {
@@ -204,7 +204,7 @@ struct Target {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct Schedule {
+struct SchedulerSchedule {
     schedule_expression: String,
     target: Target,
     state: Option<String>,
@@ -314,7 +314,7 @@ pub(super) fn rules(
         }
     }
     for id in reader.of_kind("AWS::Scheduler::Schedule") {
-        let schedule: Schedule = reader.properties(id)?;
+        let schedule: SchedulerSchedule = reader.properties(id)?;
         let function = function(functions, (id, "Target.Arn"), &schedule.target.arn)?;
         let common = Common {
             kind: ScheduleKind::Scheduler,

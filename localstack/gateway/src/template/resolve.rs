@@ -212,7 +212,10 @@ impl<'a> Resolver<'a> {
         };
         let text = given.or_else(default).ok_or_else(|| format!("parameter {name} has no value"))?;
         if let Some(allowed) = declaration.get("AllowedValues").and_then(Value::as_array) {
-            let fits = |value: &Value| value.as_str().map_or_else(|| value.to_string() == text, |s| s == text);
+            let fits = |value: &Value| match value {
+                Value::String(allowed) => *allowed == text,
+                other => text.parse::<Value>().is_ok_and(|given| given == *other),
+            };
             if !allowed.iter().any(fits) {
                 return Err(format!("parameter {name}: {text:?} is not one of its allowed values"));
             }

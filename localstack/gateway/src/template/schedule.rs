@@ -125,9 +125,9 @@ fn bits(field: &str, low: u32, high: u32, names: &[&str]) -> Result<u64, String>
 
 fn expand(field: &str, low: u32, high: u32, names: &[&str], mut add: impl FnMut(u32)) -> Result<(), String> {
     let number = |text: &str| -> Result<u32, String> {
-        let named = names.iter().position(|name| name.eq_ignore_ascii_case(text));
-        let n = match named {
-            Some(position) => u32::try_from(position).unwrap_or_default() + 1,
+        let position = names.iter().position(|name| name.eq_ignore_ascii_case(text));
+        let n = match position {
+            Some(at) => u32::try_from(at).unwrap_or_default() + 1,
             None => text.parse().map_err(|_| format!("{text:?} is not a number"))?,
         };
         if (low..=high).contains(&n) { Ok(n) } else { Err(format!("{n} is not between {low} and {high}")) }

@@ -3,6 +3,7 @@
 mod environments;
 mod events;
 mod http;
+mod lambda_api;
 mod queues;
 mod routing;
 mod support;

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use halyard_gateway::template::{EnvValue, Inputs, RouteKey, ScheduleExpression, Stack, Template, Throttle};
+use halyard_gateway::template::{
+    EnvValue, FunctionSpec, Inputs, RouteKey, ScheduleExpression, Stack, Template, Throttle,
+};
 
 const FIXTURE: &str = include_str!("../fixtures/everything.yaml");
 
@@ -61,7 +63,7 @@ fn a_variable_that_has_no_value_here_is_marked_and_not_invented() {
 fn queues_mappings_tables_and_schedules_are_read() {
     let stack = resolve(FIXTURE).unwrap_or_else(|e| panic!("{e}"));
     let jobs = &stack.queues["Jobs"];
-    assert_eq!((jobs.name.as_str(), jobs.visibility), ("shop-jobs", Duration::from_secs(120)));
+    assert_eq!((jobs.name.as_str(), jobs.visibility), ("shop-jobs", Duration::from_mins(2)));
     let redrive = jobs.redrive.as_ref().expect("a redrive policy");
     assert_eq!((redrive.queue.as_str(), redrive.max_receive_count), ("Dead", 5));
     let mapping = |id: &str| stack.mappings.iter().find(|m| m.id == id).expect("the mapping").clone();
@@ -72,7 +74,7 @@ fn queues_mappings_tables_and_schedules_are_read() {
     assert_eq!((table.partition_key.as_str(), table.sort_key.as_deref()), ("pk", Some("sk")));
     assert_eq!(table.ttl_attribute.as_deref(), Some("expires_at"));
     let schedule = stack.schedules.iter().find(|s| s.id == "Work.Tick").expect("the schedule");
-    assert_eq!(schedule.expression, ScheduleExpression::Rate(Duration::from_secs(60)));
+    assert_eq!(schedule.expression, ScheduleExpression::Rate(Duration::from_mins(1)));
     assert_eq!(schedule.retries, 0);
     assert_eq!(stack.schedules.iter().find(|s| s.id == "Nightly").expect("the rule").name, "nightly");
 }
@@ -155,4 +157,22 @@ fn the_next_time_of_a_schedule() {
     }
     let past: ScheduleExpression = "cron(0 0 1 1 ? 2020)".parse().unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(past.next(at("2026-11-23T00:00:00Z")), None);
+}
+
+/// Invariant 6: every environment that may exist at once has its pool, and the database takes so many connections.
+#[test]
+fn the_connections_of_all_environments_fit_the_database() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../infra/template.yaml");
+    let stack = Template::load(path).and_then(|t| t.resolve(&Inputs::default())).unwrap_or_else(|e| panic!("{e}"));
+    let connections = |function: &FunctionSpec| {
+        if !function.environment.contains_key("DATABASE_URL") {
+            return 0;
+        }
+        let EnvValue::Known(pool) = &function.environment["DATABASE_POOL_SIZE"] else { panic!("{}", function.id) };
+        let environments = function.reserved_concurrency.unwrap_or_else(|| panic!("{} is not capped", function.id));
+        environments * pool.parse::<u32>().expect("a number")
+    };
+    let sum: u32 = stack.functions.values().map(connections).sum();
+    // PostgreSQL's default of 100, less three for the superuser.
+    assert!(sum <= 97, "{sum} connections");
 }
