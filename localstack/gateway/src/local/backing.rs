@@ -120,7 +120,7 @@ fn write_environment(config: &GatewayConfig, layout: &Layout, aws: &str) -> Resu
     all.extend(config.vars.iter().map(|(name, value)| (name.as_str(), value.as_str())));
     all.extend([("AWS_ENDPOINT_URL", aws), ("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")]);
     all.insert("AWS_REGION", &config.stack.region);
-    let text = all.iter().fold(String::new(), |text, (name, value)| text + name + "=" + value + "\n");
+    let text = all.iter().fold(String::new(), |text, (name, value)| text + name + "='" + value + "'\n");
     let path = layout.data_dir.join("functions.env");
     let new = path.with_extension("new");
     let _ = std::fs::remove_file(&new);

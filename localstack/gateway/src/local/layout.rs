@@ -38,7 +38,7 @@ impl Layout {
         let sockets = socket_dir(&data_dir, &owner);
         owner.private_dir(&sockets)?;
         let postgres = cluster_home(&data_dir, &owner)?;
-        Ok(Self { postgres, sockets, data_dir, owner })
+        Ok(Self { data_dir, postgres, sockets, owner })
     }
 
     /// The layout of a directory that may not have been prepared.
