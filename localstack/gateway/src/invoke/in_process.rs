@@ -183,6 +183,13 @@ impl Invoke for InProcess {
     }
 }
 
+/// Environments hold on to their pool, so they must be told.
+impl Drop for InProcess {
+    fn drop(&mut self) {
+        self.pools.values().for_each(|pool| pool.end());
+    }
+}
+
 impl std::fmt::Debug for InProcess {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("InProcess")

@@ -201,13 +201,16 @@ impl Pool {
     }
 
     /// No new jobs; environments end when theirs are done.
+    pub fn end(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        state.waiting.clear();
+        state.slots.clear();
+    }
+
+    /// The same, and waits until the last environment has ended.
     pub async fn close(&self) {
-        {
-            let mut state = self.lock();
-            state.closed = true;
-            state.waiting.clear();
-            state.slots.clear();
-        }
+        self.end();
         let mut threads = self.threads.subscribe();
         // The sender lives in self, so this cannot fail.
         let _ = threads.wait_for(|n| *n == 0).await;

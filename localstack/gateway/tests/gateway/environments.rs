@@ -354,6 +354,34 @@ async fn shutdown_waits_for_what_is_under_way_and_drops_the_functions() {
 }
 
 #[tokio::test]
+async fn environments_end_with_a_gateway_that_is_only_dropped() {
+    struct Farewell(mpsc::Sender<()>);
+    impl Drop for Farewell {
+        fn drop(&mut self) {
+            self.0.send(()).expect("the test listens");
+        }
+    }
+    for fixture in [Fixture::new(), Fixture::managed(4)] {
+        let (say, heard) = mpsc::channel();
+        let fixture = fixture.with("tick", move || {
+            let state = Arc::new(Farewell(say.clone()));
+            plain(move |event| {
+                let state = Arc::clone(&state);
+                async move {
+                    drop(state);
+                    Ok(event)
+                }
+            })
+        });
+        let gateway = fixture.start().await;
+        answer(gateway.invoke("Tick", event(json!(1))).await);
+        drop(gateway);
+        let farewell = tokio::task::spawn_blocking(move || heard.recv_timeout(SOON)).await;
+        assert!(farewell.expect("no panic").is_ok());
+    }
+}
+
+#[tokio::test]
 async fn an_environment_that_is_not_needed_for_long_is_ended() {
     let mut fixture = Fixture::new();
     fixture.limits = Limits { idle: Duration::ZERO, ..fixture.limits };
