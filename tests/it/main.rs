@@ -12,6 +12,7 @@ mod store;
 mod tasks;
 mod template;
 mod tracing_ids;
+mod watch;
 
 /// Compares an answer with the snapshot of this name, beside the test's file.
 #[macro_export]

@@ -110,7 +110,7 @@ async fn end_to_end(mode: &'static str, server: &Server) -> Result<Line, String>
         if stats["data"]["overview"]["completed_tasks"] == json!(TASKS) {
             break;
         }
-        if start.elapsed() > Duration::from_secs(120) {
+        if start.elapsed() > Duration::from_mins(2) {
             return Err(format!("the tasks do not end: {}", stats["data"]["overview"]));
         }
         tokio::time::sleep(Duration::from_millis(5)).await;

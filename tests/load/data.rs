@@ -78,6 +78,7 @@ async fn execute(connection: &mut PgConnection, sql: &str) -> Result<(), String>
     sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await.map(drop).map_err(|e| format!("{e}: {sql}"))
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn text(error: sqlx::Error) -> String {
     error.to_string()
 }

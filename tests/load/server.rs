@@ -30,7 +30,7 @@ impl Server {
     pub async fn quiet(&self) {
         let mut calm = 0;
         let start = Instant::now();
-        while calm < 3 && start.elapsed() < Duration::from_secs(60) {
+        while calm < 3 && start.elapsed() < Duration::from_mins(1) {
             let before = self.cpu();
             tokio::time::sleep(Duration::from_millis(200)).await;
             calm = if self.cpu() - before <= 0.03 { calm + 1 } else { 0 };
@@ -67,7 +67,7 @@ async fn until_databases_answer(process: &HalyardProcess, began: Instant) -> Dur
             let _ = connection.close().await;
             return began.elapsed();
         }
-        if began.elapsed() > Duration::from_secs(60) {
+        if began.elapsed() > Duration::from_mins(1) {
             return began.elapsed();
         }
         tokio::time::sleep(Duration::from_millis(2)).await;

@@ -26,6 +26,7 @@ use crate::{
 
 /// Settings of an application that is about to start.
 #[derive(Debug, Clone, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "independent switches")]
 pub struct AppBuilder {
     database_url: Option<String>,
     redis_url: Option<String>,
@@ -102,7 +103,7 @@ impl AppBuilder {
         let proxy = self.counting.then(|| CountingProxy::before(&database.url()));
         let url = proxy.as_ref().map_or_else(|| database.url(), CountingProxy::url);
         // Two applications may share a Redis, also across runs.
-        let namespace = format!("test-{}", hex(&Entropy::from_os().expect("randomness").bytes::<8>()));
+        let namespace = format!("test-{:016x}", u64::from_be_bytes(Entropy::from_os().expect("randomness").bytes()));
 
         let manual = Arc::new(ManualClock::new(seed::start()));
         let clock: Arc<dyn Clock> = if self.live { Arc::new(SystemClock) } else { manual.clone() };
@@ -186,8 +187,4 @@ fn queue_twin(stack: &Stack, clock: &Arc<dyn Clock>) -> QueueTwin {
         }),
     });
     QueueTwin::new(Arc::clone(clock), configs).expect("the template's queues")
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }

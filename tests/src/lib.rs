@@ -1,5 +1,7 @@
 //! The harness of the integration tests: an application for each test, actors who call it, private servers, processes.
 
+#![allow(clippy::return_self_not_must_use, reason = "assertions on answers are statements")]
+
 pub mod actor;
 pub mod app;
 pub mod builder;

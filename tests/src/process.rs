@@ -54,9 +54,14 @@ impl HalyardProcess {
 
     /// Waits until `/health/status` answers 200; gives the time since this call.
     pub fn until_healthy(&mut self) -> Duration {
+        self.until_healthy_within(PATIENCE)
+    }
+
+    /// Likewise, with a limit of its own.
+    pub fn until_healthy_within(&mut self, limit: Duration) -> Duration {
         let start = Instant::now();
         let address = self.address;
-        wait::until_blocking("halyard to be healthy", PATIENCE, || {
+        wait::until_blocking("halyard to be healthy", limit, || {
             if let Ok(Some(status)) = self.child.try_wait() {
                 let log = fs::read_to_string(self.data_dir.join("halyard.out")).unwrap_or_default();
                 panic!("halyard ended with {status}: {log}");

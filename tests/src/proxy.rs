@@ -37,7 +37,7 @@ impl CountingProxy {
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 let (server, count) = (server.clone(), Arc::clone(&shared));
-                thread::spawn(move || drop(serve(client, &server, &count)));
+                thread::spawn(move || drop(serve(&client, &server, &count)));
             }
         });
         Self { scratch, count, database: rest }
@@ -68,7 +68,7 @@ fn socket_of(url: &str) -> (PathBuf, String) {
 /// `SSLRequest` and `GSSENCRequest`: eight bytes, answered by one that is no message.
 const ENCRYPTION_REQUESTS: [u32; 2] = [80_877_103, 80_877_104];
 
-fn serve(client: UnixStream, server: &Path, count: &AtomicU64) -> io::Result<()> {
+fn serve(client: &UnixStream, server: &Path, count: &AtomicU64) -> io::Result<()> {
     let server = UnixStream::connect(server)?;
     let (mut from_client, mut to_server) = (client.try_clone()?, server.try_clone()?);
     loop {
@@ -80,13 +80,13 @@ fn serve(client: UnixStream, server: &Path, count: &AtomicU64) -> io::Result<()>
         }
         let mut answer = [0];
         (&server).read_exact(&mut answer)?;
-        (&client).write_all(&answer)?;
+        (&*client).write_all(&answer)?;
     }
     thread::spawn(move || {
         let _ = io::copy(&mut from_client, &mut to_server);
         let _ = to_server.shutdown(Shutdown::Both);
     });
-    let outcome = answers(server, &client, count);
+    let outcome = answers(server, client, count);
     let _ = client.shutdown(Shutdown::Both);
     outcome
 }

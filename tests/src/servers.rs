@@ -153,22 +153,15 @@ pub fn redis_command(socket: &Path, line: &str) -> io::Result<String> {
     String::from_utf8(bulk).map_err(io::Error::other)
 }
 
-/// Ends a process with a signal, and with SIGKILL when it will not.
+/// Ends a process with a signal and waits until it is gone.
 fn end(process: &mut Option<Child>, signal: Signal) {
     let Some(mut child) = process.take() else { return };
     let pid = Pid::from_raw(child.id().cast_signed());
     let _ = kill(pid, signal);
-    let gone = (0..6000).any(|_| {
-        let gone = matches!(child.try_wait(), Ok(Some(_)) | Err(_));
-        if !gone {
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        gone
+    wait::until_blocking("a server to end", PATIENCE, || match child.try_wait() {
+        Ok(None) => None,
+        Ok(Some(_)) | Err(_) => Some(()),
     });
-    if !gone {
-        let _ = child.kill();
-        let _ = child.wait();
-    }
 }
 
 /// Finds a server's program: on the path, or where Debian keeps PostgreSQL's.

@@ -57,7 +57,12 @@ impl Target {
 
     /// Waits until a task is in a terminal state; gives `data` of its status.
     pub async fn finished(&self, user: &Actor, id: &str) -> serde_json::Value {
-        wait::until(format!("task {id} to end"), Duration::from_secs(60), async || {
+        self.finished_within(user, id, Duration::from_mins(1)).await
+    }
+
+    /// Likewise, with a limit of its own.
+    pub async fn finished_within(&self, user: &Actor, id: &str, limit: Duration) -> serde_json::Value {
+        wait::until(format!("task {id} to end"), limit, async || {
             let task = user.task(id).await;
             let ended = ["completed", "failed", "cancelled", "expired", "dead"];
             ended.contains(&task["status"].as_str().unwrap_or_default()).then_some(task)
@@ -69,5 +74,5 @@ impl Target {
 /// Eight characters that no earlier run of the suite has used against the same system.
 fn unique() -> String {
     let entropy = halyard_domain::Entropy::from_os().expect("randomness");
-    entropy.bytes::<4>().iter().map(|b| format!("{b:02x}")).collect()
+    format!("{:08x}", u32::from_be_bytes(entropy.bytes()))
 }

@@ -4,4 +4,5 @@ mod profile;
 mod refresh;
 mod register;
 mod revocation;
+mod sessions;
 mod validate;

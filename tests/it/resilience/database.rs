@@ -46,14 +46,14 @@ async fn no_accepted_submit_is_lost_while_the_database_stops_and_comes_back() {
         app.anonymous().get("/health/ping").await.expect(200);
         let answer = user.get("/tasks/stats").await;
         assert!(is_correct_or_503(&answer), "{}: {}", answer.status, answer.text());
-        assert!(stopped.elapsed() < Duration::from_secs(120), "only {refused} submits failed");
+        assert!(stopped.elapsed() < Duration::from_mins(2), "only {refused} submits failed");
     }
     postgres.start_again().await;
     let before = accepted.len();
     let back = Instant::now();
     while accepted.len() < before + 30 {
         submit(&mut accepted, &mut refused).await;
-        assert!(back.elapsed() < Duration::from_secs(60), "submits do not work again");
+        assert!(back.elapsed() < Duration::from_mins(1), "submits do not work again");
     }
     app.advance(chrono::Duration::minutes(5));
     app.beat().await;

@@ -1,5 +1,6 @@
 //! Things break. What was accepted is not lost, nothing ends twice, and the answers meanwhile are right or 503.
 
+mod capacity;
 mod database;
 mod process;
 mod queue;

@@ -7,6 +7,7 @@ mod list;
 mod logs;
 mod order;
 mod queues;
+mod result;
 mod retry;
 mod run;
 mod stats;
