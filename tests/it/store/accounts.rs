@@ -164,3 +164,34 @@ async fn a_pool_that_is_used_up_and_a_server_that_is_not_there_are_unavailable()
     pool.close().await;
     db.done().await;
 }
+
+/// A caller that gives up in the middle of a statement leaves nothing behind that the next one could take for its own.
+#[tokio::test]
+async fn a_statement_that_was_given_up_does_not_answer_the_next_caller() {
+    let db = Scratch::new().await;
+    let pool = halyard_store::connect(&db.url, 1).unwrap();
+    for patience in [0_i32, 1, 20, 60] {
+        let mut conn = pool.acquire().await.unwrap();
+        let slow = sqlx::query_scalar::<_, i32>("select 1 from pg_sleep(0.05), generate_series(1, 3)");
+        let given_up = tokio::time::timeout(
+            std::time::Duration::from_millis(patience.unsigned_abs().into()),
+            slow.fetch_all(&mut *conn),
+        )
+        .await;
+        drop(conn);
+        for expected in [patience + 2, patience + 3] {
+            let mut conn = pool.acquire().await.unwrap();
+            let answer: i32 = sqlx::query_scalar("select $1::int").bind(expected).fetch_one(&mut *conn).await.unwrap();
+            assert_eq!(answer, expected, "after {patience} ms: {given_up:?}");
+        }
+    }
+    // The same with a transaction: it is rolled back.
+    {
+        let mut conn = pool.acquire().await.unwrap();
+        let mut open = sqlx::Connection::begin(&mut *conn).await.unwrap();
+        users::insert(&mut open, &ada(), None).await.unwrap();
+    }
+    assert!(users::by_login(&mut pool.acquire().await.unwrap(), "ada").await.unwrap().is_none());
+    pool.close().await;
+    db.done().await;
+}

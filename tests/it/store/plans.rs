@@ -1,0 +1,70 @@
+//! No statement on the way of a request or a task reads a table from end to end.
+
+use std::time::Duration;
+
+use halyard_domain::{Lane, UserId, task::TaskState};
+use halyard_store::{lanes, outbox, statistics, tasks};
+use sqlx::Connection as _;
+
+use super::scratch::{Scratch, claim, finished, retry, s, t0};
+
+async fn sequential_scans(db: &Scratch) -> i64 {
+    let mut fresh = sqlx::PgConnection::connect(&db.url).await.expect("the server");
+    let scans = sqlx::query_scalar(
+        "select sum(seq_scan)::bigint from pg_stat_user_tables
+         where relname in ('tasks', 'task_events', 'outbox', 'users', 'stat_totals', 'stat_hourly', 'stat_durations')",
+    );
+    scans.fetch_one(&mut fresh).await.expect("the count")
+}
+
+/// Makes the session that was used last report what it did.
+async fn flush(db: &Scratch) {
+    let conn = &mut *db.pool.acquire().await.expect("a connection");
+    sqlx::raw_sql("select pg_stat_force_next_flush()").execute(&mut *conn).await.expect("flushed");
+    halyard_store::ping(conn).await.expect("idle again");
+}
+
+#[tokio::test]
+async fn the_statements_of_a_tasks_life_go_by_index() {
+    let db = Scratch::new().await;
+    let before = sequential_scans(&db).await;
+    {
+        let conn = &mut *db.pool.acquire().await.expect("a connection");
+        let many: Vec<_> = (0..50).map(|i| db.task(1 + i % 3, 5, t0() + s(i))).collect();
+        tasks::submit_many(conn, &many, Some(t0())).await.expect("accepted");
+        let now = Some(t0() + s(60));
+        let claimed = tasks::claim(conn, &claim(Lane::Default, 10), now).await.expect("claimed");
+        let renewals: Vec<_> = claimed
+            .iter()
+            .map(|c| tasks::Renewal { id: c.id, fence: c.fence, progress: None, checkpoint: None })
+            .collect();
+        tasks::renew(conn, &renewals, Duration::from_secs(15), now).await.expect("renewed");
+        let ends: Vec<_> = claimed
+            .iter()
+            .enumerate()
+            .map(|(i, c)| if i == 0 { retry(c, s(5)) } else { finished(c, TaskState::Completed) })
+            .collect();
+        assert_eq!(tasks::finish(conn, &ends, now).await.expect("finished").len(), 10);
+        tasks::cancel(conn, many[40].id, None, "x", now).await.expect("cancelled");
+        tasks::get(conn, many[0].id, Some(UserId(1))).await.expect("read");
+        tasks::events(conn, many[0].id).await.expect("read");
+        for owner in [None, Some(UserId(1))] {
+            tasks::list(conn, owner, &tasks::Filter::default(), None, 20).await.expect("read");
+            statistics::overview(conn, owner, now).await.expect("read");
+        }
+        tasks::expired_leases(conn, 10, now).await.expect("read");
+        outbox::overdue(conn, s(15), 10, now).await.expect("swept");
+        lanes::needing_doorbell(conn, s(15), now).await.expect("read");
+        lanes::depths(conn, now).await.expect("read");
+        statistics::fold(conn, 10).await.expect("folded");
+        halyard_store::users::by_login(conn, "ada").await.expect("read");
+        halyard_store::users::by_login(conn, "ada@example.org").await.expect("read");
+    }
+    flush(&db).await;
+    assert_eq!(sequential_scans(&db).await, before);
+    // And one that cannot go by index does show.
+    db.count("select count(*) from tasks where timeout_s > 0").await;
+    flush(&db).await;
+    assert_eq!(sequential_scans(&db).await, before + 1);
+    db.done().await;
+}
