@@ -214,7 +214,8 @@ impl EventSource {
         record.attributes = [
             ("ApproximateReceiveCount", message.receive_count.to_string()),
             ("SentTimestamp", message.sent_at_ms.to_string()),
-            ("SenderId", "AIDAEXAMPLE".to_owned()),
+            // Nothing here has an IAM identity: the account stands for it.
+            ("SenderId", self.arn.split(':').nth(4).unwrap_or_default().to_owned()),
             ("ApproximateFirstReceiveTimestamp", message.first_received_at_ms.to_string()),
         ]
         .map(|(name, value)| (name.to_owned(), value))
