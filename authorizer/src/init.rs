@@ -17,7 +17,7 @@ pub async fn init(host: &Host) -> Result<Function, InitError> {
     let keys = KeySet::from_jwks(&config.token.key_set)
         .map_err(|error| InitError::other(format!("TOKEN_KEY_SET: {error}")))?;
     let rules = TokenRules { issuer: config.token.issuer, audience: config.token.audience };
-    let sessions = host.sessions(config.token.session_cache).await?;
+    let sessions = host.sessions(config.session_cache.bound).await?;
     let source = Arc::new(host.verifier_sessions(sessions));
     let verifier = Verifier::new(keys, rules, source, Arc::clone(&host.clock));
     Ok(Function::Authorizer(Box::new(Authorizer::new(Arc::new(verifier)))))

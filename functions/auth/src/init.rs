@@ -29,7 +29,7 @@ pub async fn init(host: &Host) -> Result<Function, InitError> {
         return Err(InitError::other("TOKEN_SIGNING_KEY: its public key is not in TOKEN_KEY_SET"));
     }
     let rules = TokenRules { issuer: config.token.issuer, audience: config.token.audience };
-    let sessions = host.sessions(config.token.session_cache).await?;
+    let sessions = host.sessions(config.session_cache.bound).await?;
     let source = Arc::new(host.verifier_sessions(sessions.clone()));
     let pool = halyard_store::connect(config.database.url.expose(), config.database.pool_size)
         .map_err(|e| named("DATABASE_URL", &e))?;

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use halyard_cloud::queue::Queue;
+use halyard_cloud::{Sessions, queue::Queue};
 use halyard_domain::{Clock, Entropy};
 use halyard_jobs::doorbell::LaneQueues;
 use halyard_platform::{FunctionError, Handler, Invocation};
@@ -21,13 +21,14 @@ const RESERVE: Duration = Duration::from_secs(3);
 /// What one step may take at most, so that one that hangs leaves time for the others.
 const STEP: Duration = Duration::from_secs(12);
 
-/// The steps, in order. The outbox comes before the leases: it takes doorbells that still wait in a queue for good for
+/// The steps, in order. Revocations are the most urgent. The outbox comes before the leases: it takes doorbells that still wait in a queue for good for
 /// its own rows, and those that the leases ring are spoken for.
-const STEPS: [&str; 5] = ["outbox", "leases", "lanes", "statistics", "nodes"];
+const STEPS: [&str; 6] = ["epochs", "outbox", "leases", "lanes", "statistics", "nodes"];
 
 /// The function.
 pub struct Beat {
     pub(crate) pool: Pool,
+    pub(crate) sessions: Sessions,
     pub(crate) queue: Arc<dyn Queue>,
     pub(crate) queues: LaneQueues,
     pub(crate) clock: Arc<dyn Clock>,
@@ -54,6 +55,7 @@ impl Beat {
         let mut step = Step::default();
         let run = async {
             match name {
+                "epochs" => steps::epochs::publish(self, &mut step).await,
                 "leases" => steps::leases::reap(self, &mut step).await,
                 "outbox" => steps::outbox::sweep(self, &mut step).await,
                 "lanes" => steps::lanes::ring_silent(self, &mut step).await,

@@ -22,6 +22,7 @@ pub async fn init(host: &Host) -> Result<Function, InitError> {
     }
     Ok(Function::Plain(Box::new(Beat {
         pool,
+        sessions: host.sessions(config.session_cache.bound).await?,
         queue: host.queue().await?,
         queues: LaneQueues::from_urls(Lane::ALL.map(|lane| (lane, config.queues.url(lane)))),
         clock: Arc::clone(&host.clock),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     AdminConfig, CloudKind, DatabaseConfig, Environment, FromVars, NodeConfig, PasswordConfig, QueueConfig, Reader,
-    RedisConfig, SigningConfig, TableConfig, TokenConfig,
+    RedisConfig, SessionCacheConfig, SigningConfig, TableConfig, TokenConfig,
 };
 
 /// What every function reads.
@@ -65,6 +65,8 @@ composed!(
         tables: TableConfig,
         /// Verification.
         token: TokenConfig,
+        /// How long a cached session may be trusted.
+        session_cache: SessionCacheConfig,
         /// Issue.
         signing: SigningConfig,
         /// Hashing.
@@ -83,6 +85,8 @@ composed!(
         tables: TableConfig,
         /// Verification.
         token: TokenConfig,
+        /// How long a cached session may be trusted.
+        session_cache: SessionCacheConfig,
     }
 );
 
@@ -139,6 +143,12 @@ composed!(
         common: CommonConfig,
         /// Outbox, leases, statistics, nodes.
         database: DatabaseConfig,
+        /// Revocations are put into the session cache too.
+        redis: RedisConfig,
+        /// Sessions.
+        tables: TableConfig,
+        /// How long a cached session may be trusted.
+        session_cache: SessionCacheConfig,
         /// Doorbells.
         queues: QueueConfig,
     }

@@ -17,6 +17,6 @@ pub use reader::{ConfigError, FromVars, Reader, VarError};
 pub use secret::Secret;
 pub use settings::{
     AdminConfig, CloudKind, DatabaseConfig, Environment, NodeConfig, PasswordConfig, QueueConfig, RedisConfig,
-    SigningConfig, TableConfig, TokenConfig,
+    SessionCacheConfig, SigningConfig, TableConfig, TokenConfig,
 };
 pub use vars::Vars;

@@ -182,8 +182,6 @@ pub struct TokenConfig {
     pub audience: String,
     /// The public keys, a JWK Set (RFC 7517) as JSON text.
     pub key_set: String,
-    /// How long a cached session may be trusted.
-    pub session_cache: Duration,
 }
 
 impl FromVars for TokenConfig {
@@ -191,13 +189,21 @@ impl FromVars for TokenConfig {
         let issuer = r.text("TOKEN_ISSUER");
         let audience = r.text("TOKEN_AUDIENCE");
         let key_set = r.text("TOKEN_KEY_SET");
-        let cache = r.number_or("SESSION_CACHE_SECONDS", 5, 0..=300);
-        Some(Self {
-            issuer: issuer?,
-            audience: audience?,
-            key_set: key_set?,
-            session_cache: Duration::from_secs(cache?),
-        })
+        Some(Self { issuer: issuer?, audience: audience?, key_set: key_set? })
+    }
+}
+
+/// The cache of sessions in Redis: part of the bound within which a revocation takes effect.
+#[derive(Debug, Clone, Copy)]
+pub struct SessionCacheConfig {
+    /// How long a cached session may be trusted; zero turns the cache off.
+    pub bound: Duration,
+}
+
+impl FromVars for SessionCacheConfig {
+    fn read(r: &mut Reader<'_>) -> Option<Self> {
+        let bound = r.number_or("SESSION_CACHE_SECONDS", 5, 0..=300);
+        Some(Self { bound: Duration::from_secs(bound?) })
     }
 }
 

@@ -8,6 +8,7 @@
 //! (`Clock::database_override`).
 
 pub mod audit;
+pub mod auth_epochs;
 mod error;
 pub mod lanes;
 mod migrate;

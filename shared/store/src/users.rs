@@ -246,15 +246,6 @@ pub async fn ensure_admin(conn: &mut PgConnection, new: &NewUser, now: Now) -> R
     Ok(done.rows_affected() == 1)
 }
 
-/// Ends every session of the account that exists by now: answers with the new `auth_epoch`, which the caller then puts
-/// into the session store. `None` when there is no such account.
-pub async fn raise_auth_epoch(conn: &mut PgConnection, id: UserId) -> Result<Option<i64>> {
-    let row = sqlx::query!("update users set auth_epoch = auth_epoch + 1 where id = $1 returning auth_epoch", id.0)
-        .fetch_optional(conn)
-        .await?;
-    Ok(row.map(|row| row.auth_epoch))
-}
-
 /// Replaces the hash of the same password by one of another cost, unless the password was changed meanwhile.
 pub async fn replace_password_hash(conn: &mut PgConnection, id: UserId, old: &str, new: &str) -> Result<()> {
     sqlx::query!("update users set password_hash = $3 where id = $1 and password_hash = $2", id.0, old, new)

@@ -4,7 +4,7 @@ use axum::extract::State;
 use halyard_auth::AuthnFailure;
 use halyard_domain::UserId;
 use halyard_http::{ApiResult, Caller, Success, success};
-use halyard_store::users;
+use halyard_store::auth_epochs;
 use serde::Serialize;
 
 use crate::{error::AuthError, routes::sessions::live_sessions, state::AppState};
@@ -23,9 +23,14 @@ pub async fn handler(State(state): State<AppState>, Caller(caller): Caller) -> A
 async fn end_all(state: &AppState, user: UserId) -> Result<usize, AuthError> {
     let now = state.clock.now();
     let live = live_sessions(state, user).await?.len();
-    let epoch = users::raise_auth_epoch(&mut *state.pool.acquire().await?, user).await?;
+    let mut conn = state.pool.acquire().await?;
+    let epoch = auth_epochs::raise(&mut conn, user, state.clock.database_override()).await?;
     let epoch = epoch.ok_or(AuthnFailure::Revoked)?;
-    // Should this fail, the caller gets 503 and asks again; no sign-in or refresh takes the lower epoch meanwhile.
+    // Should this fail, the caller gets 503, beat publishes the epoch, and no sign-in or refresh takes the lower one.
     state.sessions.bump_epoch(user, epoch, now).await?;
+    // It is out: a failure here costs beat one repeated write.
+    if let Err(error) = auth_epochs::published(&mut conn, user, epoch).await {
+        tracing::warn!(%error, "the published epoch stays owed");
+    }
     Ok(live)
 }

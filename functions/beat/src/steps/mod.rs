@@ -1,5 +1,6 @@
 //! The steps of a beat.
 
+pub mod epochs;
 pub mod lanes;
 pub mod leases;
 pub mod nodes;
