@@ -69,13 +69,27 @@ impl Worker {
     /// When nothing could be claimed because the database failed: no decision was reached, and the doorbells should
     /// come again. Once tasks are claimed this does not fail any more: what cannot be committed is left to the leases.
     pub async fn run_batch(&self, lane: Lane, limit: usize, deadline: Instant) -> Result<Outcome, StoreError> {
+        let mut claimed = self.claim(lane, limit).await?;
+        // Fewer tasks than doorbells: spare doorbells, or this one. A claim sees what was committed when it began; a task
+        // that came while it looked may have rung for another worker, who took one that this claim had seen. Then that
+        // task has no doorbell left and would wait for beat, so a claim that comes back short looks once more.
+        if claimed.len() < limit {
+            match self.claim(lane, limit - claimed.len()).await {
+                Ok(more) => claimed.extend(more),
+                Err(error) if claimed.is_empty() => return Err(error),
+                Err(error) => tracing::warn!(%error, %lane, "a second look was not possible; beat will ring"),
+            }
+        }
+        Ok(batch::Batch::new(self, claimed, deadline).run().await)
+    }
+
+    async fn claim(&self, lane: Lane, limit: usize) -> Result<Vec<tasks::Claimed>, StoreError> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let claim = tasks::Claim { lane, limit, worker_id: &self.id, worker_host: &self.host, lease: self.lease };
-        let claimed = within(DATABASE, async {
+        within(DATABASE, async {
             let mut conn = self.pool.acquire().await?;
             tasks::claim(&mut conn, &claim, self.clock.database_override()).await
         })
-        .await?;
-        Ok(batch::Batch::new(self, claimed, deadline).run().await)
+        .await
     }
 }
