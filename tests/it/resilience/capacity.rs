@@ -1,7 +1,9 @@
 //! More callers than environments.
 
+use std::time::Duration;
+
 use futures::future::join_all;
-use halyard_tests::TestApp;
+use halyard_tests::{TestApp, wait};
 use serde_json::json;
 
 /// `ReservedConcurrentExecutions` of the function tasks in the template, with one connection each.
@@ -40,6 +42,28 @@ async fn in_managed_mode_a_few_environments_answer_everybody_and_each_task_ends_
     assert_eq!(app.count(ends).await, 100);
     let connections = app.count("select count(*) from pg_stat_activity where datname = current_database()").await;
     assert!(connections <= 6, "{connections} connections");
+}
+
+/// Claims, submits and doorbells race each other here. Beat comes after a minute: whoever waits for it is too late.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_task_of_a_burst_is_left_without_a_doorbell() {
+    for managed in [true, false] {
+        let builder = TestApp::builder().live().without_rate_limits();
+        let app = if managed { builder.managed() } else { builder }.spawn().await;
+        let user = app.user().await;
+        let submits = async {
+            for _ in 0..40 {
+                let body = json!({"task_type": "sample", "data": {}});
+                let answers = join_all((0..10).map(|_| user.post("/tasks/submit", body.clone()))).await;
+                assert!(answers.iter().all(|a| a.code() == 200));
+            }
+        };
+        submits.await;
+        wait::until("every task to end without beat's help", Duration::from_secs(30), async || {
+            (app.count("select count(*) from tasks where state <> 'completed'").await == 0).then_some(())
+        })
+        .await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
