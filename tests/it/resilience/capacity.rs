@@ -16,7 +16,11 @@ async fn a_burst_opens_no_more_connections_than_the_template_says_and_loses_noth
     let body = json!({"task_type": "sample", "data": {}});
     let answers = join_all((0..150).map(|_| user.post("/tasks/submit", body.clone()))).await;
     let accepted = answers.iter().filter(|a| a.code() == 200).count();
-    assert!(answers.iter().all(|a| matches!(a.code(), 200 | 503)), "{:?}", answers.iter().map(halyard_tests::TestResponse::code).max());
+    assert!(
+        answers.iter().all(|a| matches!(a.code(), 200 | 503)),
+        "{:?}",
+        answers.iter().map(halyard_tests::TestResponse::code).max()
+    );
     assert!(accepted > 0);
     assert_eq!(app.count("select count(*) from tasks").await, i64::try_from(accepted).expect("few"));
     // One for the environment of auth, one that asks.
@@ -35,7 +39,11 @@ async fn in_managed_mode_a_few_environments_answer_everybody_and_each_task_ends_
     let user = app.user().await;
     let body = json!({"task_type": "sample", "data": {"steps": 3}});
     let answers = join_all((0..100).map(|_| user.post("/tasks/submit", body.clone()))).await;
-    assert!(answers.iter().all(|a| a.code() == 200), "{:?}", answers.iter().map(halyard_tests::TestResponse::code).max());
+    assert!(
+        answers.iter().all(|a| a.code() == 200),
+        "{:?}",
+        answers.iter().map(halyard_tests::TestResponse::code).max()
+    );
     app.drain().await;
     assert_eq!(app.count("select count(*) from tasks where state = 'completed'").await, 100);
     let ends = "select count(*) from task_events where state = 'completed'";
