@@ -7,6 +7,7 @@ use halyard_config::TasksConfig;
 use halyard_domain::Lane;
 use halyard_jobs::{Registry, doorbell::LaneQueues};
 use halyard_platform::{Function, Host, InitError};
+use halyard_store::tasks::Intake;
 
 use crate::{
     router,
@@ -25,6 +26,7 @@ pub async fn init(host: &Host) -> Result<Function, InitError> {
         tracing::warn!(%error, "starting without the database");
     }
     let state = AppState::new(Parts {
+        intake: Intake::new(pool.clone()),
         pool,
         queue: host.queue().await?,
         queues: LaneQueues::from_urls(Lane::ALL.map(|lane| (lane, config.queues.url(lane)))),

@@ -7,7 +7,7 @@ use halyard_cloud::{queue::Queue, task_logs::TaskLogs};
 use halyard_domain::{Clock, Entropy, UserId, authz::Permission};
 use halyard_http::Problem;
 use halyard_jobs::{Registry, doorbell::LaneQueues};
-use halyard_store::Pool;
+use halyard_store::{Pool, tasks::Intake};
 
 /// The state of one execution environment; cloning is cheap.
 #[derive(Clone)]
@@ -17,6 +17,8 @@ pub struct AppState(Arc<Parts>);
 pub struct Parts {
     /// Tasks.
     pub pool: Pool,
+    /// Where concurrent submits meet.
+    pub intake: Intake,
     /// Where doorbells go.
     pub queue: Arc<dyn Queue>,
     /// The lanes' queues.

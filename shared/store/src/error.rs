@@ -61,6 +61,15 @@ impl StoreError {
         matches!(self, Self::Unavailable(_))
     }
 
+    /// The same error for another who waited for the same statement.
+    pub(crate) fn again(&self) -> Self {
+        match self {
+            Self::Unavailable(source) => Self::Unavailable(source.to_string().into()),
+            Self::Conflict(constraint) => Self::Conflict(*constraint),
+            Self::Internal(source) => Self::Internal(source.to_string().into()),
+        }
+    }
+
     pub(crate) fn unavailable(why: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         FAULTS.fetch_add(1, Ordering::Relaxed);
         Self::Unavailable(why.into())

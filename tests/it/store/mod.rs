@@ -1,6 +1,7 @@
 //! The statements themselves, each against a scratch database of its own.
 
 mod accounts;
+mod intake;
 mod plans;
 mod scratch;
 mod statistics;

@@ -15,6 +15,7 @@
 mod cancel;
 mod claim;
 mod finish;
+mod intake;
 mod read;
 mod reap;
 mod renew;
@@ -23,6 +24,7 @@ mod submit;
 pub use cancel::{Cancelled, cancel};
 pub use claim::{Claim, Claimed, claim};
 pub use finish::{Ending, Finish, FinishedRow, finish};
+pub use intake::Intake;
 pub use read::{Filter, TaskEvent, TaskRecord, TaskSummary, events, get, list};
 pub use reap::{Lost, expired_leases, release};
 pub use renew::{Renewal, Renewed, renew};

@@ -16,12 +16,15 @@ use halyard_jobs::{
     DynTask,
     doorbell::{self, TraceIds},
 };
-use halyard_store::tasks::{self, NewTask, Submitted};
+use halyard_store::{
+    tasks::{NewTask, Submitted},
+    within,
+};
 use serde::Serialize;
 
 pub use request::Request;
 
-use super::database;
+use super::DATABASE;
 use crate::{error::TaskError, state::AppState, view};
 
 /// How long the queue may take; beat repairs what it does not take in time.
@@ -58,25 +61,25 @@ pub async fn handler(
     let task_type = check_type(&state, &request)?;
     let ids = TraceIds { request_id: Some(info.request_id().to_string()), traceparent: Some(info.traceparent()) };
     let task = new_task(&state, &caller, task_type, request, &ids);
+    let (priority, lane, expires_at, timeout) = (task.priority.get(), task.lane, task.expires_at, task.timeout_s);
     let now = state.clock.database_override();
-    let accepted = database(&state, async |conn| tasks::submit(conn, &task, now).await).await;
-    let accepted = accepted.map_err(TaskError::from)?;
-    ring(&state, task.lane, &accepted, &ids).await;
+    let accepted = within(DATABASE, state.intake.submit(task, now)).await.map_err(TaskError::from)?;
+    ring(&state, lane, &accepted, &ids).await;
     let data = Response {
-        task_id: task.id,
+        task_id: accepted.id,
         task_type: task_type.task_type(),
         status: accepted.state,
-        priority: task.priority.get(),
-        lane: task.lane,
+        priority,
+        lane,
         estimated_duration: None,
         queue_position: accepted.queue_position,
         worker_assignment: "pending",
         created_at: accepted.created_at,
         scheduled_for: accepted.available_at,
-        expires_at: task.expires_at,
-        timeout: task.timeout_s,
+        expires_at,
+        timeout,
     };
-    Ok(success(data).links(view::links(task.id)).top_level("task_id", task.id.to_string()))
+    Ok(success(data).links(view::links(accepted.id)).top_level("task_id", accepted.id.to_string()))
 }
 
 /// The type that is asked for, once the data fit it.
