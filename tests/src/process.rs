@@ -5,6 +5,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU16, Ordering},
     time::{Duration, Instant},
 };
 
@@ -134,12 +135,15 @@ pub fn halyard_program() -> PathBuf {
     built.expect("the program `halyard` is not built: run these tests with `make test`")
 }
 
-/// A port below 32768, where the system gives out none by itself. Nobody listens on it now.
+/// A port below 32768, where the system gives out none by itself. Nobody listens on it now, and this process is given
+/// it only once: whoever asked first may not have bound to it yet.
 pub fn free_port() -> u16 {
-    let first = 20_000 + u16::try_from(std::process::id() % 12_000).unwrap_or_default();
-    let mut candidates = (first..32_000).chain(20_000..first);
-    let free = candidates.find(|&port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok());
-    free.expect("a free port")
+    static GIVEN: AtomicU16 = AtomicU16::new(0);
+    let first = u16::try_from(std::process::id() % 12_000).unwrap_or_default();
+    (0..12_000)
+        .map(|_| 20_000 + (first + GIVEN.fetch_add(1, Ordering::Relaxed)) % 12_000)
+        .find(|&port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok())
+        .expect("a free port")
 }
 
 fn is_healthy(address: SocketAddr) -> bool {
