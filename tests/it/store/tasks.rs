@@ -384,3 +384,20 @@ async fn lists_page_by_cursor_and_filter() {
     assert!(tasks::list(conn, Some(UserId(1)), &none_of, None, 100).await.unwrap().is_empty());
     db.done().await;
 }
+
+#[tokio::test]
+async fn a_retry_of_what_was_cancelled_meanwhile_becomes_its_end() {
+    let db = Scratch::new().await;
+    let conn = &mut *db.pool.acquire().await.unwrap();
+    let task = db.task(1, 5, t0());
+    tasks::submit(conn, &task, Some(t0())).await.unwrap();
+    let claimed = db.claim(Lane::Default, 1, t0()).await.remove(0);
+    tasks::cancel(conn, task.id, None, "enough", Some(t0() + s(1))).await.unwrap();
+    let done = tasks::finish(conn, &[retry(&claimed, s(60))], Some(t0() + s(2))).await.unwrap();
+    assert_eq!((done[0].state, done[0].delay), (TaskState::Cancelled, None));
+    let record = tasks::get(conn, task.id, None).await.unwrap().unwrap();
+    assert_eq!((record.state, record.ended_at), (TaskState::Cancelled, Some(t0() + s(2))));
+    assert_eq!(outbox::count(conn, 10).await.unwrap(), 0, "no doorbell is owed");
+    assert_eq!(db.count("select sum(cancelled) from stat_deltas").await, 1);
+    db.done().await;
+}

@@ -89,7 +89,8 @@ pub async fn finish(conn: &mut PgConnection, ends: &[Finish], now: Now) -> Resul
                  as g (id, fence, state, result, error, delay, failed, lease_lost, message, progress, checkpoint)
         ), done as (
             update tasks t set
-                state = g.state,
+                -- What was cancelled since the last renewal is not tried again.
+                state = case when g.delay is not null and t.cancel_requested then 'cancelled' else g.state end,
                 result = coalesce(g.result::json, t.result),
                 error = g.error,
                 progress = coalesce(g.progress::json, t.progress),
@@ -97,14 +98,16 @@ pub async fn finish(conn: &mut PgConnection, ends: &[Finish], now: Now) -> Resul
                 failures = t.failures + g.failed::int,
                 lost_leases = t.lost_leases + g.lease_lost::int,
                 lease_until = null,
-                ended_at = case when g.delay is null then g.now end,
-                available_at = coalesce(g.now + make_interval(secs => g.delay), t.available_at),
-                claim_order = coalesce(g.now + make_interval(secs => g.delay) + t.priority * make_interval(secs => $12),
-                                       t.claim_order)
+                ended_at = case when g.delay is null or t.cancel_requested then g.now end,
+                available_at = case when g.delay is null or t.cancel_requested then t.available_at
+                                    else g.now + make_interval(secs => g.delay) end,
+                claim_order = case when g.delay is null or t.cancel_requested then t.claim_order
+                                   else g.now + make_interval(secs => g.delay) + t.priority * make_interval(secs => $12)
+                              end
             from given g
             where t.id = g.id and t.id = any ($1) and t.state = 'running' and t.fence = g.fence
             returning t.id, t.user_id, t.task_type, t.lane, t.state, t.attempt, t.available_at, t.ended_at, t.request_id,
-                      t.traceparent, g.message, g.delay, g.now,
+                      t.traceparent, g.message, case when t.state = 'retrying' then g.delay end as delay, g.now,
                       case when t.state in ('completed', 'failed')
                            then extract(epoch from g.now - t.attempt_at)::float8 end as seconds
         ), event as (
