@@ -8,7 +8,7 @@ use std::{
 };
 
 use halyard_tests::{
-    HalyardProcess, Scratch, Target, environment::variable, halyard_program, process::free_port, wait,
+    HalyardProcess, Scratch, Target, environment::variable, halyard_program, process::free_port, routes, wait,
 };
 use nix::{
     sys::signal::{Signal, killpg},
@@ -31,6 +31,18 @@ impl Drop for Watch {
     }
 }
 
+/// Builds what `cargo lambda watch` will run, as it would: the first invocation of a function shall not wait for a
+/// compiler, and be given up.
+fn build() {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--quiet", "--manifest-path", "Cargo.toml"]);
+    for function in routes::stack().functions.values() {
+        cargo.args(["--bin", &function.binary]);
+    }
+    let built = cargo.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).output().expect("cargo runs");
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+}
+
 fn watch(program: &str, port: u16, environment: &std::path::Path, log: &std::path::Path) -> Watch {
     use std::os::unix::process::CommandExt as _;
     let log = fs::File::create(log).expect("a log");
@@ -48,6 +60,7 @@ async fn a_task_goes_its_whole_way_through_functions_that_are_processes_of_their
     let (Some(program), Some(aws)) = (program, aws) else {
         panic!("this test needs cargo-lambda and an emulator of AWS: run it with `make test`, which brings both");
     };
+    build();
     let scratch = Scratch::new("watch");
     let (port, environment) = (free_port(), scratch.path().join("functions.env"));
     let endpoint = format!("http://127.0.0.1:{port}");
