@@ -30,7 +30,7 @@ demo: build ## The demonstration against a system that is up
 
 build: ## Build the program
 	@echo "building halyard ($(PROFILE)); the first time takes some minutes" >&2
-	@cargo build --quiet --locked --profile $(PROFILE) -p halyard-gateway --bin halyard
+	@cargo build $$([ -t 2 ] || echo --quiet) --locked --profile $(PROFILE) -p halyard-gateway --bin halyard
 
 deps: ## Install PostgreSQL and Redis where they are missing
 	@scripts/install-deps
@@ -41,7 +41,7 @@ check: ## The inner loop: format, lints, tests that need no server
 	@$(MAKE) --no-print-directory unit
 
 unit: ## Tests of everything but the integration crate
-	scripts/nextest run --workspace --exclude halyard-tests
+	scripts/cargo-tool nextest run --workspace --exclude halyard-tests
 
 test: ## Everything: lints, the template, every test against real servers
 	@scripts/test
@@ -52,8 +52,8 @@ lint: ## Format, clippy, the template
 fmt: ## Format the code
 	cargo fmt --all
 
-audit: ## Licences, advisories, duplicate and forbidden crates (needs cargo-deny)
-	cargo deny --all-features check
+audit: ## Licences, advisories, duplicate and forbidden crates (needs the network)
+	scripts/cargo-tool deny --all-features check
 
 bench: deps ## Measure; writes target/bench.json
 	@scripts/bench
