@@ -57,13 +57,21 @@ impl Backing {
     ///
     /// # Errors
     /// When a file or an endpoint refuses.
-    pub async fn prepare(&self, config: &mut GatewayConfig, layout: &Layout, mode: Mode) -> Result<(), LocalError> {
+    /// Answers with the tables' twin, if there is one: somebody has to sweep it.
+    pub async fn prepare(
+        &self,
+        config: &mut GatewayConfig,
+        layout: &Layout,
+        mode: Mode,
+    ) -> Result<Option<TableTwin>, LocalError> {
         match self {
             Self::Twins => {
-                config.twins = Some(twins(config, layout)?);
+                let (twins, table) = twins(config, layout)?;
+                config.twins = Some(twins);
                 if mode == Mode::Managed {
                     config.invoke = InvokeConfig::InProcess(Limits::managed(MANAGED_CONCURRENCY));
                 }
+                Ok(Some(table))
             }
             Self::Endpoints { lambda, aws } => {
                 cloud::make(&config.stack, aws).await?;
@@ -72,21 +80,21 @@ impl Backing {
                 config.queue = Some(Arc::new(SqsQueue::with_prefix(&sdk, &account)));
                 config.invoke = InvokeConfig::LambdaApi { endpoint: lambda.clone(), naming: Naming::Binary };
                 write_environment(config, layout, aws)?;
+                Ok(None)
             }
         }
-        Ok(())
     }
 }
 
 /// Queues in memory (they may forget), tables in a file.
-fn twins(config: &GatewayConfig, layout: &Layout) -> Result<Twins, LocalError> {
+fn twins(config: &GatewayConfig, layout: &Layout) -> Result<(Twins, TableTwin), LocalError> {
     let path = layout.tables();
     let names = config.stack.tables.values().map(|table| TableName(table.name.clone()));
     let damaged = |why: String| LocalError::Damaged { path: path.clone(), why };
     let table = TableTwin::open(&path, names).map_err(|e| damaged(e.to_string()))?;
     let queue = QueueTwin::new(Arc::clone(&config.clock), queues(&config.stack));
     let queue = queue.map_err(|e| LocalError::Gateway(e.to_string()))?;
-    Ok(Twins { queue: Arc::new(queue), table: Arc::new(table) })
+    Ok((Twins { queue: Arc::new(queue), table: Arc::new(table.clone()) }, table))
 }
 
 fn queues(stack: &Stack) -> impl Iterator<Item = QueueConfig> {

@@ -157,15 +157,15 @@ pub struct DemoArgs {
     /// As whom to sign in.
     #[arg(long, default_value = "admin")]
     pub username: String,
-    /// With which password.
-    #[arg(long, default_value = "admin123")]
-    pub password: String,
+    /// With which password; without it, the variable `ADMIN_PASSWORD` or the local default.
+    #[arg(long)]
+    pub password: Option<String>,
 }
 
 impl DemoArgs {
     /// On an instance of this machine.
     pub fn local(url: &str) -> Self {
-        Self { url: url.to_owned(), csv: None, username: "admin".to_owned(), password: "admin123".to_owned() }
+        Self { url: url.to_owned(), csv: None, username: "admin".to_owned(), password: None }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, net::TcpListener, path::PathBuf, sync::Arc, time::Duration};
 
+use halyard_cloud::table::TableTwin;
 use halyard_config::Vars;
 use halyard_domain::{Clock, Entropy, SystemClock};
 use halyard_platform::function::{Answer, Event};
@@ -16,8 +17,8 @@ use crate::{
     template::{EnvValue, Inputs, Stack, Template},
 };
 
-/// What the local administrator's password is, and nowhere else may be.
-const ADMIN_PASSWORD: &str = "admin123";
+/// The local administrator's password unless `ADMIN_PASSWORD` says otherwise; nowhere else is it accepted.
+pub const ADMIN_PASSWORD: &str = "admin123";
 /// How long what is under way may take to end.
 const GRACE: Duration = Duration::from_secs(10);
 /// How long functions that run elsewhere may take to come up: `cargo lambda watch` builds them first.
@@ -28,6 +29,7 @@ const FUNCTIONS_PATIENCE: Duration = Duration::from_mins(20);
 pub struct Engine {
     gateway: RunningGateway,
     url: String,
+    tables: Option<TableTwin>,
 }
 
 impl Engine {
@@ -38,7 +40,7 @@ impl Engine {
     /// When the template, the database or a function does not let it.
     pub async fn start(args: &ServeArgs, layout: &Layout, listener: TcpListener) -> Result<Self, LocalError> {
         let address = listener.local_addr().map_err(LocalError::io("ask for", "the port"))?;
-        let config = configure(args, layout).await?;
+        let (config, tables) = configure(args, layout).await?;
         // Before anybody is let in: nobody shall meet a half-made schema.
         let quiet = GatewayConfig { poll: false, tick: false, ..config.clone() };
         let deploy = Gateway::start(quiet).await.map_err(failed)?;
@@ -47,7 +49,7 @@ impl Engine {
         migrated?;
         drop(listener);
         let gateway = Gateway::start(GatewayConfig { listen: Some(address), ..config }).await.map_err(failed)?;
-        let engine = Self { gateway, url: format!("http://{address}") };
+        let engine = Self { gateway, url: format!("http://{address}"), tables };
         // Doorbells were in memory: whatever was queued when the last run ended is rung for now.
         engine.beat().await;
         Ok(engine)
@@ -57,6 +59,15 @@ impl Engine {
     pub async fn beat(&self) {
         if let Err(error) = self.gateway.fire("BeatFunction").await {
             tracing::error!(%error, "a beat failed; the next one comes within a minute");
+        }
+    }
+
+    /// Deletes what has expired from the tables' twin: late, as DynamoDB does it.
+    pub async fn sweep(&self) {
+        let Some(tables) = &self.tables else { return };
+        match tables.sweep(SystemClock.now()).await {
+            Ok(items) => tracing::info!(items, "expired items deleted"),
+            Err(error) => tracing::error!(%error, "expired items could not be deleted"),
         }
     }
 
@@ -81,7 +92,7 @@ impl Engine {
     }
 }
 
-async fn configure(args: &ServeArgs, layout: &Layout) -> Result<GatewayConfig, LocalError> {
+async fn configure(args: &ServeArgs, layout: &Layout) -> Result<(GatewayConfig, Option<TableTwin>), LocalError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let entropy = Arc::new(Entropy::from_os().map_err(LocalError::io("read", "/dev/urandom"))?);
     let secrets = Secrets::load_or_make(&layout.secrets(), &entropy)?;
@@ -95,8 +106,8 @@ async fn configure(args: &ServeArgs, layout: &Layout) -> Result<GatewayConfig, L
     if unlimited(args, &vars) {
         config.vars.insert("RATE_LIMITS".to_owned(), "off".to_owned());
     }
-    backing.prepare(&mut config, layout, args.mode_or(vars.get("HALYARD_MODE"))?).await?;
-    Ok(config)
+    let tables = backing.prepare(&mut config, layout, args.mode_or(vars.get("HALYARD_MODE"))?).await?;
+    Ok((config, tables))
 }
 
 fn resolve(
@@ -112,7 +123,7 @@ fn resolve(
         ("RedisUrl", Redis::url(layout)),
         ("TokenKeySet", secrets.key_set()),
         ("TokenSigningKey", secrets.signing_key()),
-        ("AdminPassword", ADMIN_PASSWORD.to_owned()),
+        ("AdminPassword", vars.get("ADMIN_PASSWORD").unwrap_or(ADMIN_PASSWORD).to_owned()),
         ("LogLevel", vars.get("LOG_LEVEL").unwrap_or("info").to_owned()),
     ]);
     if unlimited(args, vars) {

@@ -17,6 +17,9 @@ use super::{
 /// How often the servers are looked at.
 const MEND_EVERY: Duration = Duration::from_secs(1);
 
+/// How often expired items leave the tables.
+const SWEEP_EVERY: Duration = Duration::from_hours(1);
+
 /// Runs it.
 ///
 /// # Errors
@@ -78,6 +81,7 @@ async fn attend(args: &ServeArgs, layout: &Layout, engine: &Engine, stack: &mut 
         demo::run(&DemoArgs::local(&url)).await?;
         console::say("\nHalyard stays up; Ctrl-C stops it.");
     }
+    let mut sweep = tokio::time::Instant::now();
     let mut expiry = Some(tokio::time::Instant::now() + engine.lease() + MEND_EVERY);
     loop {
         tokio::time::sleep(MEND_EVERY).await;
@@ -86,6 +90,10 @@ async fn attend(args: &ServeArgs, layout: &Layout, engine: &Engine, stack: &mut 
         if expiry.is_some_and(|at| at <= tokio::time::Instant::now()) {
             expiry = None;
             engine.beat().await;
+        }
+        if sweep.elapsed() >= SWEEP_EVERY {
+            sweep = tokio::time::Instant::now();
+            engine.sweep().await;
         }
     }
 }

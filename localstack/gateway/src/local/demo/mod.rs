@@ -5,12 +5,13 @@ mod table;
 
 use std::{fs, path::PathBuf, time::Duration};
 
+use halyard_config::Vars;
 use http::StatusCode;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use self::progress::Progress;
-use super::{cli::DemoArgs, client::Client, console, error::LocalError, places};
+use super::{cli::DemoArgs, client::Client, console, engine::ADMIN_PASSWORD, error::LocalError, places};
 
 /// How often the status is read: often enough for a bar that moves, within the limit of 100 reads a minute.
 const LOOK: Duration = Duration::from_millis(700);
@@ -43,7 +44,9 @@ pub async fn run(args: &DemoArgs) -> Result<(), LocalError> {
 }
 
 async fn sign_in(client: &Client, args: &DemoArgs) -> Result<String, LocalError> {
-    let body = json!({"username": args.username, "password": args.password});
+    let vars = Vars::from_process();
+    let password = args.password.as_deref().or(vars.get("ADMIN_PASSWORD")).unwrap_or(ADMIN_PASSWORD);
+    let body = json!({"username": args.username, "password": password});
     let answer = expect(client.post("/auth/login", &body).await, "sign in")?;
     let token = answer["data"]["access_token"].as_str();
     token.map(str::to_owned).ok_or_else(|| LocalError::Demo("the login gave no access token".to_owned()))
