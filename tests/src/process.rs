@@ -43,6 +43,7 @@ impl HalyardProcess {
             .args(["serve", "--port", &port.to_string(), "--data-dir"])
             .arg(data_dir)
             .args(arguments)
+            .current_dir(crate::routes::repository("."))
             .env_remove("DATABASE_URL")
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a log"))
