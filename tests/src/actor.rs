@@ -8,6 +8,9 @@ use serde_json::{Value, json};
 
 use crate::{response::TestResponse, transport::Transport};
 
+/// The password of every account that tests make.
+pub const PASSWORD: &str = "correct horse battery";
+
 /// A caller.
 #[derive(Debug, Clone)]
 pub struct Actor {
@@ -47,12 +50,16 @@ impl Actor {
         this
     }
 
-    /// Makes an account and signs in. The password is `correct horse battery`.
+    /// Makes an account and signs in.
     pub async fn register(transport: Arc<dyn Transport>, username: &str) -> Self {
-        let password = "correct horse battery";
-        let body = json!({"username": username, "email": format!("{username}@example.com"), "password": password});
-        Self::anonymous(Arc::clone(&transport)).post("/auth/register", body).await.expect(200);
-        Self::login(transport, username, password).await
+        Self::try_register(&transport, username).await.expect(200);
+        Self::login(transport, username, PASSWORD).await
+    }
+
+    /// Asks for an account with [`PASSWORD`] and the address `username@example.com`.
+    pub async fn try_register(transport: &Arc<dyn Transport>, username: &str) -> TestResponse {
+        let body = json!({"username": username, "email": format!("{username}@example.com"), "password": PASSWORD});
+        Self::anonymous(Arc::clone(transport)).post("/auth/register", body).await
     }
 
     /// Signs in again: a new session.

@@ -45,9 +45,22 @@ impl Target {
         Actor::login(Arc::clone(&self.transport), "admin", &self.admin_password).await
     }
 
-    /// A new account, whose name begins with `prefix`.
+    /// A new account, whose name begins with `prefix`. A system far away lets one address make five a minute: then this
+    /// waits for its turn, as `Retry-After` bids.
     pub async fn user(&self, prefix: &str) -> Actor {
-        Actor::register(Arc::clone(&self.transport), &format!("{prefix}-{}", unique())).await
+        let name = format!("{prefix}-{}", unique());
+        wait::until("an account to be made", Duration::from_mins(3), async || {
+            let answer = Actor::try_register(&self.transport, &name).await;
+            if answer.code() != 429 {
+                answer.expect(200);
+                return Some(());
+            }
+            let seconds = answer.header("retry-after").parse().expect("seconds");
+            tokio::time::sleep(Duration::from_secs(seconds)).await;
+            None
+        })
+        .await;
+        Actor::login(Arc::clone(&self.transport), &name, crate::actor::PASSWORD).await
     }
 
     /// Is the system in this process?

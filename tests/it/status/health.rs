@@ -19,6 +19,30 @@ async fn health_is_short_for_the_public_and_detailed_for_those_who_may_know() {
 }
 
 #[tokio::test]
+async fn what_health_and_nodes_say() {
+    let app = TestApp::spawn().await;
+    let anonymous = app.anonymous();
+    let health = anonymous.get("/health/status").await.expect(200).json();
+    let nodes = anonymous.get("/health/nodes").await.expect(200).json();
+    insta::with_settings!({omit_expression => true}, {
+        insta::assert_json_snapshot!("public_health", health, {
+            ".**.response_time" => "[measured]",
+            ".system.uptime" => "[measured]",
+        });
+        insta::assert_json_snapshot!("nodes", nodes, {
+            ".data.nodes[].hostname" => "[host]",
+            ".data.nodes[].ip_address" => "[host]",
+            ".data.nodes[].metrics.cpu_usage" => "[measured]",
+            ".data.nodes[].metrics.memory_usage" => "[measured]",
+            ".data.nodes[].metrics.requests_per_minute" => "[measured]",
+            ".data.nodes[].metrics.error_rate" => "[measured]",
+            ".data.nodes[].response_time" => "[measured]",
+            ".data.nodes[].health_score" => "[measured]",
+        });
+    });
+}
+
+#[tokio::test]
 async fn a_bad_token_on_a_public_route_is_still_a_bad_token() {
     let app = TestApp::spawn().await;
     let draft = app.anonymous().request(http::Method::GET, "/health/status").bearer("nonsense");
