@@ -7,7 +7,7 @@ use sqlx::{PgConnection, types::Json};
 use crate::{Now, Result, nodes, statistics::fold};
 
 /// With more unfolded deltas than this, a reader folds some: what is added up stays bounded between two beats, too.
-const FOLD_BEYOND: i64 = 250;
+const FOLD_BEYOND: i64 = 50;
 /// How many it folds.
 const FOLD_AT_ONCE: i64 = 5_000;
 /// What "lately" means for rates and peaks.
