@@ -93,6 +93,13 @@ impl TestApp {
         self.parts.queue.depth(&self.queue_name(queue)).await.expect("the queue answers").visible
     }
 
+    /// Receives what a lane's queue shows and vanishes: the messages stay hidden for the visibility timeout.
+    pub async fn hide_doorbells(&self, queue: &str) {
+        let name = self.queue_name(queue);
+        let received = self.parts.queue.receive(&name, 10, Duration::ZERO, None).await.expect("the queue answers");
+        assert!(!received.is_empty(), "a doorbell");
+    }
+
     /// The attributes of the message that would be received next; it stays where it is.
     pub async fn peek_attributes(&self, queue: &str) -> Vec<(String, String)> {
         let name = self.queue_name(queue);

@@ -54,7 +54,7 @@ pub struct Authorizers {
     clock: Arc<dyn Clock>,
     cache: Mutex<HashMap<String, (DateTime<Utc>, Verdict)>>,
     /// Whoever misses waits for whoever asked first; an error is shared with nobody.
-    asking: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    asking: Turns,
 }
 
 impl Authorizers {
@@ -82,21 +82,18 @@ impl Authorizers {
         if let Some(verdict) = self.cached(&key) {
             return verdict.into_result();
         }
-        let turn = Arc::clone(lock(&self.asking).entry(key.clone()).or_default());
-        let guard = turn.lock().await;
-        let verdict = match self.cached(&key) {
-            Some(verdict) => Ok(verdict),
-            None => ask(authorizer, event, route_arn(), Some(identity), invoke).await.inspect(|verdict| {
-                self.keep(key.clone(), authorizer.ttl, verdict.clone());
-            }),
+        let turn = Turn::of(&self.asking, &key);
+        let answered = async {
+            let _mine = turn.lock.lock().await;
+            match self.cached(&key) {
+                Some(verdict) => Ok(verdict),
+                None => ask(authorizer, event, route_arn(), Some(identity), invoke).await.inspect(|verdict| {
+                    self.keep(key.clone(), authorizer.ttl, verdict.clone());
+                }),
+            }
         };
-        drop(guard);
-        // The last one to leave: this one and the map.
-        let mut asking = lock(&self.asking);
-        if Arc::strong_count(&turn) <= 2 {
-            asking.remove(&key);
-        }
-        drop(asking);
+        // The wait for one's turn counts, too.
+        let verdict = tokio::time::timeout(LIMIT, answered).await.unwrap_or_else(|_| Err(too_slow()));
         verdict.and_then(Verdict::into_result)
     }
 
@@ -122,6 +119,37 @@ impl Authorizers {
         }
         cache.insert(key, (now + ttl, verdict));
     }
+}
+
+type Turns = Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>;
+
+/// A place among those who want the same answer. The last one to leave, be it because its client has gone, takes the
+/// entry out of the map.
+struct Turn<'a> {
+    turns: &'a Turns,
+    key: &'a str,
+    lock: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl<'a> Turn<'a> {
+    fn of(turns: &'a Turns, key: &'a str) -> Self {
+        let own = Arc::clone(lock(turns).entry(key.to_owned()).or_default());
+        Self { turns, key, lock: own }
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let mut turns = lock(self.turns);
+        // This one and the map.
+        if Arc::strong_count(&self.lock) <= 2 {
+            turns.remove(self.key);
+        }
+    }
+}
+
+fn too_slow() -> Refusal {
+    Refusal::Failed("it took longer than 10 s".to_owned())
 }
 
 impl Verdict {
@@ -154,7 +182,7 @@ async fn ask(
     let event = Event::Authorizer(Box::new(authorizer_event(event, route_arn, identity)));
     let answer = tokio::time::timeout(LIMIT, invoke.invoke(&authorizer.function, event))
         .await
-        .map_err(|_| Refusal::Failed("it took longer than 10 s".to_owned()))?
+        .map_err(|_| too_slow())?
         .map_err(|e| Refusal::Failed(e.to_string()))?;
     let (allowed, context) = match answer {
         Answer::Authorizer(answer) => (answer.is_authorized, answer.context),

@@ -36,6 +36,10 @@ const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
+/// Seconds after which a credential that could not be checked may be sent again: as long as the gateway may keep the
+/// authorizer's answer.
+const AUTHN_RETRY: u32 = 5;
+
 /// Puts a [`Guard`] in front of a handler.
 #[derive(Debug, Clone)]
 pub struct GuardLayer {
@@ -141,7 +145,7 @@ impl GuardLayer {
             Some(Authn::Ok(principal)) => (Some(*principal), None),
             Some(Authn::Invalid(failure)) => (None, Some(Problem::unauthorized(failure))),
             Some(Authn::Unavailable) => {
-                (None, Some(Problem::unavailable("nobody can say now whether the credential is good", 1)))
+                (None, Some(Problem::unavailable("nobody can say now whether the credential is good", AUTHN_RETRY)))
             }
             Some(Authn::Anonymous) | None => {
                 (None, must_be_known.then(|| Problem::unauthorized(AuthnFailure::Missing)))

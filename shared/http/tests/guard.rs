@@ -141,7 +141,7 @@ async fn an_authorizer_that_cannot_say_is_a_503_and_no_open_door() {
     let (_, app) = app();
     let answer = send(&app, with(get("/mine"), Some(&Authn::Unavailable), "192.0.2.7")).await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
-    assert_eq!(answer.header("retry-after"), "1");
+    assert_eq!(answer.header("retry-after"), "5");
 }
 
 #[tokio::test]

@@ -11,13 +11,14 @@ use crate::{
     report::{Step, StepError},
 };
 
-/// Rings for lanes that have work and an empty queue: the doorbells of a purged queue whose outbox rows have been put
+/// Rings for lanes that have work and nothing visible in their queue: the doorbells of a purged queue whose outbox rows have been put
 /// off come back here.
 pub async fn ring_silent(beat: &Beat, step: &mut Step) -> Result<(), StepError> {
     let lanes = lanes::needing_doorbell(&mut *beat.conn().await?, GRACE, beat.now()).await?;
     for (lane, tasks) in lanes {
         step.add("waiting", 1);
-        let silent = depth(beat, lane).await.is_some_and(|d| d.visible == 0 && d.in_flight == 0);
+        // Doorbells in flight do not count: those of a batch that failed stay hidden for the whole visibility timeout.
+        let silent = depth(beat, lane).await.is_some_and(|d| d.visible == 0);
         if !silent {
             continue;
         }

@@ -1,6 +1,9 @@
 //! Doorbells that were lost, and those of tasks that were due too late for a send delay.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    time::Duration,
+};
 
 use halyard_domain::Lane;
 use halyard_jobs::doorbell::{TraceIds, message};
@@ -19,6 +22,7 @@ const BATCHES: usize = 10;
 
 /// Rings for the outbox rows that are overdue.
 pub async fn sweep(beat: &Beat, step: &mut Step) -> Result<(), StepError> {
+    let mut waiting = BTreeMap::<Lane, usize>::new();
     for _ in 0..BATCHES {
         let rows = outbox::overdue(&mut *beat.conn().await?, GRACE, BATCH, beat.now()).await?;
         step.add("overdue", rows.len());
@@ -27,7 +31,11 @@ pub async fn sweep(beat: &Beat, step: &mut Step) -> Result<(), StepError> {
             lanes.entry(row.lane).or_default().push(row.delay.to_std().unwrap_or_default());
         }
         for (lane, delays) in lanes {
-            ring_for(beat, step, lane, delays).await;
+            if let Entry::Vacant(entry) = waiting.entry(lane) {
+                let visible = depth(beat, lane).await.map_or(0, |d| usize::try_from(d.visible).unwrap_or(usize::MAX));
+                entry.insert(visible);
+            }
+            ring_for(beat, step, lane, delays, waiting.entry(lane).or_default()).await;
         }
         if rows.len() < usize::try_from(BATCH).unwrap_or(usize::MAX) {
             break;
@@ -37,12 +45,13 @@ pub async fn sweep(beat: &Beat, step: &mut Step) -> Result<(), StepError> {
 }
 
 /// Rings once for each row, but not for those that a doorbell still in the queue will do for: any doorbell of a lane
-/// answers any of its tasks.
-async fn ring_for(beat: &Beat, step: &mut Step, lane: Lane, mut delays: Vec<Duration>) {
+/// answers any of its tasks. `waiting` is how many of those are left: each does for one row only, and what this beat
+/// rings is not among them.
+async fn ring_for(beat: &Beat, step: &mut Step, lane: Lane, mut delays: Vec<Duration>, waiting: &mut usize) {
     delays.sort_unstable();
-    let waiting = depth(beat, lane).await.map_or(0, |d| usize::try_from(d.visible).unwrap_or(usize::MAX));
     let due = delays.iter().take_while(|d| d.is_zero()).count();
-    let spared = waiting.min(due);
+    let spared = due.min(*waiting);
+    *waiting -= spared;
     step.add("spared", spared);
     let messages: Vec<_> = delays[spared..].iter().map(|&delay| message(lane, delay, &TraceIds::default())).collect();
     match ring(beat, lane, &messages).await {

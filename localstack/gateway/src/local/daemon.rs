@@ -73,7 +73,7 @@ pub async fn down(data_dir: &Path) -> Result<(), LocalError> {
         console::say(&format!("nothing runs on {}", data_dir.display()));
         return Ok(());
     };
-    if InstanceLock::try_take(&layout.lock())?.is_some() {
+    if let Some(_lock) = InstanceLock::try_take(&layout.lock())? {
         services::clean_up(&layout).await;
         Instance::remove(&layout);
         console::say(&format!("nothing runs on {}", layout.data_dir.display()));

@@ -50,7 +50,8 @@ impl Engine {
         drop(listener);
         let gateway = Gateway::start(GatewayConfig { listen: Some(address), ..config }).await.map_err(failed)?;
         let engine = Self { gateway, url: format!("http://{address}"), tables };
-        // Doorbells were in memory: whatever was queued when the last run ended is rung for now.
+        // Doorbells were in memory: what is overdue is rung for now, and what came in the last seconds of the last run
+        // by the beat that follows once old leases have expired.
         engine.beat().await;
         Ok(engine)
     }

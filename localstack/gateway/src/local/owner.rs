@@ -3,7 +3,7 @@
 
 use std::{
     fs,
-    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _, chown},
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _, lchown},
     path::Path,
 };
 
@@ -48,14 +48,19 @@ impl Owner {
             return Err(LocalError::Io { doing: "make the directory", path: path.into(), source });
         }
         let io = || LocalError::io("use the directory", path);
-        let found = fs::metadata(path).map_err(io())?;
+        // Not through a link: in a directory that others may write to, it could lead anywhere.
+        let found = fs::symlink_metadata(path).map_err(io())?;
+        if !found.is_dir() {
+            let source = std::io::Error::other("it is not a directory");
+            return Err(LocalError::Io { doing: "use the directory", path: path.into(), source });
+        }
         let holder = Uid::from_raw(found.uid());
         if holder != self.uid && holder != geteuid() {
             let source = std::io::Error::other(format!("it belongs to another user ({holder})"));
             return Err(LocalError::Io { doing: "use the directory", path: path.into(), source });
         }
         if self.other && holder != self.uid {
-            chown(path, Some(self.uid.as_raw()), Some(self.gid.as_raw())).map_err(io())?;
+            lchown(path, Some(self.uid.as_raw()), Some(self.gid.as_raw())).map_err(io())?;
         }
         fs::set_permissions(path, fs::Permissions::from_mode(0o700)).map_err(io())
     }
