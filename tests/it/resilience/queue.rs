@@ -89,7 +89,7 @@ fn waiting(id: TaskId) -> NewTask {
         task_type: "sample".to_owned(),
         lane: Lane::Default,
         priority: Priority::default(),
-        input: to_raw_value(&json!({})).unwrap(),
+        input: to_raw_value(&json!({})).expect("an object"),
         resources: None,
         callbacks: None,
         retry: RetryPolicy::default(),
