@@ -26,7 +26,8 @@ async fn end_all(state: &AppState, user: UserId) -> Result<usize, AuthError> {
     let mut conn = state.pool.acquire().await?;
     let epoch = auth_epochs::raise(&mut conn, user, state.clock.database_override()).await?;
     let epoch = epoch.ok_or(AuthnFailure::Revoked)?;
-    // Should this fail, the caller gets 503, beat publishes the epoch, and no sign-in or refresh takes the lower one.
+    // Should this fail, the caller gets 503 and beat publishes the epoch. No sign-in and no rotation takes the lower one
+    // meanwhile; only the repeat of a rotation just answered may, and its token ends with the others.
     state.sessions.bump_epoch(user, epoch, now).await?;
     // It is out: a failure here costs beat one repeated write.
     if let Err(error) = auth_epochs::published(&mut conn, user, epoch).await {
