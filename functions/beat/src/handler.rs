@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use halyard_cloud::{Sessions, queue::Queue};
 use halyard_domain::{Clock, Entropy};
 use halyard_jobs::doorbell::LaneQueues;
-use halyard_platform::{FunctionError, Handler, Invocation};
+use halyard_platform::{FunctionError, Handler, Invocation, Node};
 use halyard_store::{Connection, Now, Pool, StoreError};
 use serde_json::{Map, Value, json};
 use tokio::time::{Instant, timeout_at};
@@ -33,6 +33,7 @@ pub struct Beat {
     pub(crate) queues: LaneQueues,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<Entropy>,
+    pub(crate) node: Node,
 }
 
 impl Beat {
@@ -87,7 +88,12 @@ impl Handler<Value, Value> for Beat {
         }
         report.insert("failed".to_owned(), json!(failed));
         let report = Value::Object(report);
-        tracing::info!(%report, "beat");
-        Ok(report)
+        if failed.is_empty() {
+            tracing::info!(%report, "beat");
+            return Ok(report);
+        }
+        // Nobody reads the answer of a schedule: only a failed invocation is counted and heard.
+        tracing::error!(%report, "a beat could not do everything");
+        Err(FunctionError(format!("a beat could not do everything: {report}")))
     }
 }

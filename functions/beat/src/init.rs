@@ -5,7 +5,7 @@ use std::sync::Arc;
 use halyard_config::BeatConfig;
 use halyard_domain::Lane;
 use halyard_jobs::doorbell::LaneQueues;
-use halyard_platform::{Function, Host, InitError};
+use halyard_platform::{Function, Host, InitError, Node};
 
 use crate::handler::Beat;
 
@@ -27,5 +27,6 @@ pub async fn init(host: &Host) -> Result<Function, InitError> {
         queues: LaneQueues::from_urls(Lane::ALL.map(|lane| (lane, config.queues.url(lane)))),
         clock: Arc::clone(&host.clock),
         entropy: Arc::clone(&host.entropy),
+        node: Node::new(&config.common.node),
     })))
 }

@@ -79,7 +79,7 @@ impl AppState {
         nodes::NodeSeen {
             node_id: self.node.id.clone(),
             hostname: self.node.hostname.clone(),
-            role: "api".to_owned(),
+            role: self.node.role.clone().unwrap_or_else(|| "api".to_owned()),
             ip_address: self.node.ip_address.clone(),
             port: self.node.port.map(i32::from),
             response_time_ms: lately.response_time_ms,

@@ -13,7 +13,7 @@ use halyard_store::{nodes, within};
 
 /// How long the database may take to note a heartbeat.
 const NOTE: Duration = Duration::from_secs(2);
-/// The most messages of a batch (`BatchSize` in the template), and so of tasks side by side.
+/// The most messages of a batch (`BatchSize` in the template), and so of tasks side by side, of one invocation.
 const CAPACITY: i32 = 10;
 
 /// Who this environment is, and what it has done since it last said that it lives.
@@ -21,15 +21,22 @@ const CAPACITY: i32 = 10;
 pub struct WorkerNode {
     host: Node,
     id: String,
+    capacity: i32,
     processed: AtomicI64,
 }
 
 impl WorkerNode {
-    /// Several environments may share a host, so the id is the host's and some letters of the environment's own.
+    /// A host that is a worker and nothing else is one node. Others may have several environments beside functions of
+    /// other kinds, so the id is the host's and some letters of the environment's own.
     pub fn new(config: &NodeConfig, entropy: &Entropy) -> Self {
         let host = Node::new(config);
         let own = u16::from_be_bytes(entropy.bytes());
-        Self { id: format!("{}-worker-{own:04x}", host.id), host, processed: AtomicI64::new(0) }
+        let id = match &host.role {
+            Some(_) => host.id.to_string(),
+            None => format!("{}-worker-{own:04x}", host.id),
+        };
+        let capacity = config.capacity.map_or(CAPACITY, i32::from);
+        Self { id, host, capacity, processed: AtomicI64::new(0) }
     }
 
     pub fn id(&self) -> &str {
@@ -58,14 +65,14 @@ impl WorkerNode {
             hostname: self.host.hostname.clone(),
             role: "worker".to_owned(),
             ip_address: self.host.ip_address.clone(),
-            // Nobody calls a worker.
-            port: None,
+            // Nobody calls a worker, unless to see whether it is there.
+            port: self.host.port.map(i32::from),
             response_time_ms: None,
             cpu_usage: usage.cpu,
             memory_usage: usage.memory,
             requests_per_minute: None,
             error_rate: None,
-            capacity: Some(CAPACITY),
+            capacity: Some(self.capacity),
             processed,
         };
         let noted = within(NOTE, async {

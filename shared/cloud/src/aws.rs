@@ -15,10 +15,9 @@ use aws_sdk_sqs::{
     config::{Credentials, SharedCredentialsProvider, SharedHttpClient},
     error::{DisplayErrorContext, ProvideErrorMetadata, SdkError},
 };
-use aws_smithy_http_client::{
-    Builder,
-    tls::{Provider, rustls_provider::CryptoMode},
-};
+use aws_smithy_runtime_api::shared::IntoShared as _;
+
+use crate::http::{Http, Trust};
 
 /// How long connecting may take.
 const CONNECT: Duration = Duration::from_millis(700);
@@ -109,12 +108,8 @@ impl AwsSettings {
     }
 
     fn http_client(&self) -> SharedHttpClient {
-        // Reading the trusted certificates takes longer than everything else in here: not for a plain emulator.
-        if self.endpoint.as_deref().is_some_and(|url| url.starts_with("http://")) {
-            Builder::new().build_http()
-        } else {
-            Builder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build_https()
-        }
+        let plain = self.endpoint.as_deref().is_some_and(|url| url.starts_with("http://"));
+        Http::new(if plain { Trust::Nobody } else { Trust::Machine }, CONNECT).into_shared()
     }
 }
 

@@ -4,9 +4,12 @@
 //! A twin exists only because a test runs the same contract against it and against the real service.
 
 pub mod aws;
+mod http;
+pub mod iam;
 pub mod queue;
 pub mod redis;
 pub mod round_trips;
+pub mod secrets;
 pub mod sessions;
 pub mod table;
 pub mod task_logs;

@@ -7,6 +7,7 @@ pub mod functions;
 mod reader;
 mod secret;
 pub mod settings;
+mod urls;
 mod vars;
 
 pub use functions::{

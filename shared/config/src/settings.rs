@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use halyard_domain::Lane;
 
-use crate::{FromVars, Reader, Secret};
+use crate::{
+    FromVars, Reader, Secret,
+    urls::{self, Place},
+};
 
 /// Which deployment this is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,22 +65,11 @@ impl FromVars for DatabaseConfig {
             if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
                 return r.fail(URL, "must begin with postgres:// or postgresql://");
             }
-            if !r.is_local() && password_of(&url).is_some_and(|p| Secret::new(p).is_well_known()) {
-                return r.fail(URL, "carries a default password, which only HALYARD_ENV=local accepts");
-            }
-            Some(Secret::new(url))
+            urls::with_password(r, (URL, url), "DATABASE_PASSWORD", Place::Named)
         });
         let pool_size = r.number_or("DATABASE_POOL_SIZE", 1, 1..=2);
         Some(Self { url: url?, pool_size: pool_size? })
     }
-}
-
-/// The password in `scheme://user:password@host/..`.
-fn password_of(url: &str) -> Option<&str> {
-    let (_, rest) = url.split_once("://")?;
-    let authority = rest.split(['/', '?']).next()?;
-    let (user, _) = authority.rsplit_once('@')?;
-    user.split_once(':').map(|(_, password)| password)
 }
 
 /// Redis.
@@ -97,7 +89,8 @@ impl FromVars for RedisConfig {
             if !SCHEMES.iter().any(|s| url.starts_with(s)) {
                 return r.fail(URL, format!("must begin with one of {}", SCHEMES.join(", ")));
             }
-            Some(Secret::new(url))
+            let place = if url.contains("unix://") { Place::Query } else { Place::Anywhere };
+            urls::with_password(r, (URL, url), "REDIS_PASSWORD", place)
         });
         let namespace = r.text_or("REDIS_NAMESPACE", "halyard");
         if namespace.len() > 64 || namespace.bytes().any(|b| !b.is_ascii_alphanumeric() && !b"-_.".contains(&b)) {
@@ -282,6 +275,11 @@ pub struct NodeConfig {
     /// What to call it: `NODE_ID`, or on Lambda the end of the log stream's name, which each environment has for
     /// itself; without either, the host's name.
     pub id: Option<String>,
+    /// What the whole host is there for (`NODE_ROLE`: `api`, `worker`, `beat`), where it is one of several that share the
+    /// work. Its environments are one node then, by its id.
+    pub role: Option<String>,
+    /// Tasks that the whole host runs side by side, where it says (`NODE_CAPACITY`).
+    pub capacity: Option<u16>,
     /// The port that the host serves, if it says.
     pub port: Option<u16>,
     /// `HALYARD_VERSION`, or the crate's version.
@@ -294,8 +292,11 @@ impl FromVars for NodeConfig {
     fn read(r: &mut Reader<'_>) -> Option<Self> {
         let stream = r.raw("AWS_LAMBDA_LOG_STREAM_NAME").and_then(|name| name.rsplit(['/', ']']).next());
         let port = r.number_or("NODE_PORT", 0, 0..=u16::MAX)?;
+        let capacity = r.number_or("NODE_CAPACITY", 0, 0..=u16::MAX)?;
         Some(Self {
             id: r.raw("NODE_ID").or(stream).map(str::to_owned),
+            role: r.raw("NODE_ROLE").map(str::to_owned),
+            capacity: (capacity > 0).then_some(capacity),
             port: (port > 0).then_some(port),
             version: r.text_or("HALYARD_VERSION", env!("CARGO_PKG_VERSION")),
             real_host: r.raw("AWS_LAMBDA_RUNTIME_API").is_none(),

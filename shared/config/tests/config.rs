@@ -128,6 +128,39 @@ fn databases_and_caches_may_be_reached_over_sockets() {
 }
 
 #[test]
+fn passwords_of_their_own_are_put_into_urls_whatever_they_contain() {
+    let vars = whole().with("DATABASE_PASSWORD", "a/b@c:d?e#f%g é").with("REDIS_PASSWORD", "p:@/w");
+    let url = |vars: &Vars| DatabaseConfig::load(vars).unwrap().url.expose().to_owned();
+    assert_eq!(
+        url(&vars),
+        "postgres://halyard:a%2Fb%40c%3Ad%3Fe%23f%25g%20%C3%A9@db:5432/halyard",
+        "it takes the place"
+    );
+    let plain = vars.with("DATABASE_URL", "postgres://halyard@db/halyard?sslmode=require");
+    assert_eq!(url(&plain), "postgres://halyard:a%2Fb%40c%3Ad%3Fe%23f%25g%20%C3%A9@db/halyard?sslmode=require");
+    assert_eq!(url(&plain.with("DATABASE_PASSWORD", "")), "postgres://halyard@db/halyard?sslmode=require");
+    let url = |url: &str| RedisConfig::load(&vars.with("REDIS_URL", url)).unwrap().url.expose().to_owned();
+    assert_eq!(url("rediss://cache:6379/0"), "rediss://:p%3A%40%2Fw@cache:6379/0");
+    assert_eq!(url("rediss://app:old@cache"), "rediss://app:p%3A%40%2Fw@cache");
+    assert_eq!(url("redis+unix:///run/r.sock?db=1"), "redis+unix:///run/r.sock?db=1&pass=p%3A%40%2Fw");
+}
+
+#[test]
+fn a_database_password_needs_a_user_and_must_not_be_one_that_everybody_knows() {
+    let vars = whole().with("DATABASE_PASSWORD", "hunter2hunter2");
+    let error = DatabaseConfig::load(&vars.with("DATABASE_URL", "postgres://db/halyard")).unwrap_err();
+    assert_eq!(names(&error), ["DATABASE_URL"]);
+    assert!(error.to_string().contains("must name a user") && !error.to_string().contains("hunter2"), "{error}");
+    for (variable, names_of) in [("DATABASE_PASSWORD", "postgres"), ("REDIS_PASSWORD", "changeme")] {
+        let known = whole().with(variable, names_of);
+        assert_eq!(names(&StatusConfig::load(&known).unwrap_err()), [variable]);
+        assert!(StatusConfig::load(&known.with("HALYARD_ENV", "local")).is_ok());
+    }
+    let redis = whole().with("REDIS_URL", "redis://:password@cache");
+    assert_eq!(names(&RedisConfig::load(&redis).unwrap_err()), ["REDIS_URL"]);
+}
+
+#[test]
 fn a_node_is_named_by_variable_or_by_log_stream() {
     let stream = whole().with("AWS_LAMBDA_LOG_STREAM_NAME", "2026/11/23/[$LATEST]0a1b2c");
     assert_eq!(CommonConfig::load(&stream).unwrap().node.id.as_deref(), Some("0a1b2c"));

@@ -1,30 +1,31 @@
 //! JSON log lines on standard output.
 
-use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::{filter::Targets, fmt::MakeWriter, layer::SubscriberExt as _};
 
 /// Starts logging: one JSON object a line, with the fields of the event at top level and those of the request under
-/// `span`. `filter` is a level or a filter as `tracing` writes it (`info`, `warn,halyard_jobs=debug`); what cannot be
-/// read as one means `info`. Only the first call in a process counts: a host with many environments logs once.
+/// `span`. `filter` is a level, or levels by crate or module (`info`, `warn,halyard_jobs=debug`); what cannot be read as
+/// one means `info`. Only the first call in a process counts: a host with many environments logs once.
 pub fn init(filter: &str) {
     init_to(filter, std::io::stdout);
 }
 
 /// The same, to somewhere else than standard output.
 pub fn init_to(filter: &str, writer: impl for<'w> MakeWriter<'w> + Send + Sync + 'static) {
+    // `EnvFilter` could also look at spans and fields; it would bring a regular expression engine into every function.
     let filter = match filter.trim().to_ascii_lowercase().as_str() {
         // The names that the original's configuration used.
-        "warning" => EnvFilter::new("warn"),
-        "critical" => EnvFilter::new("error"),
-        _ => EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info")),
+        "warning" => Targets::new().with_default(LevelFilter::WARN),
+        "critical" => Targets::new().with_default(LevelFilter::ERROR),
+        _ => filter.parse().unwrap_or_else(|_| Targets::new().with_default(LevelFilter::INFO)),
     };
-    let subscriber = tracing_subscriber::fmt()
+    let lines = tracing_subscriber::fmt::layer()
         .json()
         .flatten_event(true)
         .with_current_span(true)
         .with_span_list(false)
-        .with_env_filter(filter)
-        .with_writer(writer)
-        .finish();
+        .with_writer(writer);
+    let subscriber = tracing_subscriber::registry().with(filter).with(lines);
     // An error means that a subscriber is there already.
     let _ = tracing::subscriber::set_global_default(subscriber);
 }

@@ -76,6 +76,17 @@ impl Host {
         Self { vars, function, clock, entropy, twins, redis: OnceLock::new(), sdk: OnceLock::new() }
     }
 
+    /// The same surroundings with every variable that names a secret (`secretsmanager:<name>#<field>`) holding it.
+    ///
+    /// # Errors
+    /// With the name of every variable whose secret could not be had, and why.
+    pub async fn with_secrets(mut self) -> Result<Self, InitError> {
+        if let Some(vars) = crate::secrets::resolve(&self.vars, || self.sdk().clone()).await? {
+            self.vars = vars;
+        }
+        Ok(self)
+    }
+
     /// Reads a function's configuration.
     ///
     /// # Errors

@@ -41,7 +41,7 @@ fn start(vars: Vars, init: impl FnOnce(Host) -> Init) -> Result<(), lambda_runti
     let name = vars.get("AWS_LAMBDA_FUNCTION_NAME").unwrap_or("function").to_owned();
     let host = Host::new(vars, name, Arc::new(SystemClock), Arc::new(Entropy::from_os()?), None);
     runtime.enable_all().build()?.block_on(async {
-        match init(host).await? {
+        match init(host.with_secrets().await?).await? {
             Function::Http(router) => {
                 // The router's own body is not Sync, which the runtime asks for; lambda_http's is.
                 let service = service_fn(move |request: lambda_http::Request| {

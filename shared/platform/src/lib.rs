@@ -6,6 +6,7 @@ mod host;
 pub mod lambda;
 mod limiter;
 mod node;
+mod secrets;
 mod sessions;
 
 pub use function::{Answer, Event, Function, FunctionError, Handler, Invocation};

@@ -20,6 +20,8 @@ const PERIOD_MS: i64 = 10_000;
 pub struct Node {
     /// Which.
     pub id: NodeId,
+    /// What the whole host is there for, if it says.
+    pub role: Option<String>,
     /// The host's name.
     pub hostname: String,
     /// The address that the host reaches others from, if it has one.
@@ -52,6 +54,7 @@ impl Node {
         let hostname = read("/proc/sys/kernel/hostname").unwrap_or_else(|| "unknown".to_owned());
         Self {
             id: NodeId(config.id.clone().unwrap_or_else(|| hostname.clone())),
+            role: config.role.clone(),
             hostname,
             ip_address: local_address(),
             port: config.port,

@@ -117,7 +117,14 @@ async fn a_function_starts_without_redis() {
 
 #[test]
 fn a_heartbeat_is_due_every_ten_seconds_and_a_frozen_host_says_nothing() {
-    let config = NodeConfig { id: Some("n".to_owned()), port: None, version: "1".to_owned(), real_host: false };
+    let config = NodeConfig {
+        id: Some("n".to_owned()),
+        role: None,
+        capacity: None,
+        port: None,
+        version: "1".to_owned(),
+        real_host: false,
+    };
     let node = Node::new(&config);
     assert!(node.beat_due(start()));
     assert!(!node.beat_due(start() + Duration::seconds(9)));

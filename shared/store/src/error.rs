@@ -93,14 +93,25 @@ impl From<sqlx::Error> for StoreError {
                     return Self::Conflict(constraint);
                 }
                 let code = e.code().unwrap_or_default();
-                if is_passing(&code) { Self::unavailable(error) } else { Self::Internal(error.into()) }
+                if is_another_schema(&code) {
+                    return Self::unavailable(format!("its schema is not this program's, migrate first: {error}"));
+                }
+                if is_outage(&error) { Self::unavailable(error) } else { Self::Internal(error.into()) }
             }
-            // A garbled stream is a connection that broke in the middle of a message.
-            E::Io(_) | E::Tls(_) | E::Protocol(_) | E::PoolTimedOut | E::PoolClosed | E::WorkerCrashed => {
-                Self::unavailable(error)
-            }
+            _ if is_outage(&error) => Self::unavailable(error),
             _ => Self::Internal(error.into()),
         }
+    }
+}
+
+/// Is it the server that cannot, rather than the statement that is wrong?
+pub(crate) fn is_outage(error: &sqlx::Error) -> bool {
+    use sqlx::Error as E;
+    match error {
+        E::Database(e) => is_passing(&e.code().unwrap_or_default()),
+        // A garbled stream is a connection that broke in the middle of a message.
+        E::Io(_) | E::Tls(_) | E::Protocol(_) | E::PoolTimedOut | E::PoolClosed | E::WorkerCrashed => true,
+        _ => false,
     }
 }
 
@@ -113,6 +124,14 @@ fn is_passing(code: &str) -> bool {
     const CLASSES: [&str; 5] = ["08", "53", "57", "58", "28"];
     const CODES: [&str; 5] = ["40001", "40P01", "55P03", "25006", "3D000"];
     code.get(..2).is_some_and(|class| CLASSES.contains(&class)) || CODES.contains(&code)
+}
+
+/// Does a SQLSTATE say that the statement is for another schema? Statements are checked when they are compiled, so what
+/// they name is missing only where the migrations of this build have not been applied yet. It works once they are.
+fn is_another_schema(code: &str) -> bool {
+    // Undefined column, function, table, object.
+    const CODES: [&str; 4] = ["42703", "42883", "42P01", "42704"];
+    CODES.contains(&code)
 }
 
 /// Gives a call a time limit: a server that accepts but never answers is as unavailable as one that is gone.

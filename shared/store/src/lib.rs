@@ -13,6 +13,7 @@ mod error;
 pub mod lanes;
 mod migrate;
 pub mod nodes;
+mod options;
 pub mod outbox;
 mod pool;
 mod rows;

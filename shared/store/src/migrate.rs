@@ -1,34 +1,50 @@
 //! The migrator.
 
-use std::str::FromStr as _;
+use std::sync::LazyLock;
 
-use sqlx::{ConnectOptions as _, Connection as _, migrate::Migrator, postgres::PgConnectOptions};
+use sqlx::{
+    ConnectOptions as _, Connection as _,
+    migrate::{MigrateError, Migrator},
+};
 
-use crate::{Result, StoreError};
+use crate::{Result, StoreError, error::is_outage};
 
 /// The migrations of this build, in order. Forward only.
+///
+/// A database that is ahead of the build is none of its business: after a roll-back the earlier release meets the
+/// later one's schema, which it can use (expand, then contract).
 pub fn migrator() -> &'static Migrator {
-    static MIGRATOR: Migrator = sqlx::migrate!("../../migrations");
+    static MIGRATOR: LazyLock<Migrator> = LazyLock::new(|| {
+        let mut migrator = sqlx::migrate!("../../migrations");
+        migrator.set_ignore_missing(true);
+        migrator
+    });
     &MIGRATOR
 }
 
 /// Brings the database at `url` up to this build's migrations, over a connection of its own without time limits;
-/// answers how many were applied. Two at once are safe: the second waits for the first.
+/// answers how many were applied. Two at once are safe: the second waits for the first. Each migration commits with the
+/// note that it was applied, or not at all, so one that was interrupted is done again.
 ///
 /// # Errors
 /// [`StoreError::Unavailable`] when the database is; [`StoreError::Internal`] when a migration fails, or one that was
 /// applied differs from the one in this build.
 pub async fn migrate(url: &str) -> Result<u64> {
-    let options = PgConnectOptions::from_str(url)?.application_name("halyard-migrate").disable_statement_logging();
+    let options = crate::options::parse(url)?.application_name("halyard-migrate");
     let mut conn = options.connect().await?;
     let before = applied(&mut conn).await?;
-    migrator().run_direct(None, &mut conn, false).await.map_err(|e| match e {
-        sqlx::migrate::MigrateError::Execute(e) => e.into(),
-        e => StoreError::Internal(e.into()),
-    })?;
+    migrator().run_direct(None, &mut conn, false).await.map_err(failed)?;
     let after = applied(&mut conn).await?;
     conn.close().await?;
     Ok((after - before).unsigned_abs())
+}
+
+fn failed(error: MigrateError) -> StoreError {
+    match error {
+        MigrateError::Execute(e) => e.into(),
+        MigrateError::ExecuteMigration(ref cause, _) if is_outage(cause) => StoreError::unavailable(error),
+        e => StoreError::Internal(e.into()),
+    }
 }
 
 async fn applied(conn: &mut sqlx::PgConnection) -> Result<i64> {

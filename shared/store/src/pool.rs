@@ -6,12 +6,11 @@
 
 use std::{
     ops::{Deref, DerefMut},
-    str::FromStr as _,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-use sqlx::{ConnectOptions as _, Connection as _, PgConnection, postgres::PgConnectOptions};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, postgres::PgConnectOptions};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::timeout,
@@ -47,6 +46,8 @@ pub struct Pool(Arc<Inner>);
 
 struct Inner {
     options: PgConnectOptions,
+    /// What to say on a new connection that could not be told at its start.
+    greeting: Option<String>,
     permits: Arc<Semaphore>,
     idle: Mutex<Vec<Idle>>,
 }
@@ -66,10 +67,23 @@ pub fn connect(url: &str, size: u32) -> Result<Pool> {
     if !(url.starts_with("postgres://") || url.starts_with("postgresql://")) {
         return Err(StoreError::Internal("not a postgres:// URL".into()));
     }
-    let options =
-        PgConnectOptions::from_str(url)?.application_name("halyard").options(SETTINGS).disable_statement_logging();
+    let options = crate::options::parse(url)?.application_name("halyard");
+    let (options, greeting) =
+        if is_rds_proxy(url) { (options, Some(greeting())) } else { (options.options(SETTINGS), None) };
     let permits = Arc::new(Semaphore::new(size.max(1) as usize));
-    Ok(Pool(Arc::new(Inner { options, permits, idle: Mutex::default() })))
+    Ok(Pool(Arc::new(Inner { options, greeting, permits, idle: Mutex::default() })))
+}
+
+/// Does the URL name an endpoint of RDS Proxy (`name.proxy-id.region.rds.amazonaws.com`)? It refuses connections that
+/// bring settings along ("RDS Proxy currently doesn't support command-line options").
+fn is_rds_proxy(url: &str) -> bool {
+    url.contains(".proxy-") && url.contains(".rds.amazonaws.com")
+}
+
+/// [`SETTINGS`] as statements, sent together: one round trip more for each connection.
+fn greeting() -> String {
+    let statements: Vec<String> = SETTINGS.iter().map(|(name, value)| format!("set {name} = '{value}'")).collect();
+    statements.join("; ")
 }
 
 impl Pool {
@@ -86,7 +100,7 @@ impl Pool {
             let verified = faults();
             let live = match self.0.take() {
                 Some(idle) => self.0.checked(idle, verified).await?,
-                None => self.0.options.connect().await?,
+                None => self.0.open().await?,
             };
             Ok(Connection { live: Some(live), verified, pool: Arc::clone(&self.0), _permit: permit })
         })
@@ -116,7 +130,15 @@ impl Inner {
             return Ok(idle.live);
         }
         drop(idle);
-        Ok(self.options.connect().await?)
+        self.open().await
+    }
+
+    async fn open(&self) -> Result<PgConnection> {
+        let mut live = self.options.connect().await?;
+        if let Some(greeting) = &self.greeting {
+            sqlx::raw_sql(AssertSqlSafe(greeting.as_str())).execute(&mut live).await?;
+        }
+        Ok(live)
     }
 }
 

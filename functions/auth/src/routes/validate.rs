@@ -1,10 +1,14 @@
 //! `GET /auth/validate`: for NGINX `auth_request` and whoever else asks who a token stands for.
 //!
 //! No authorizer stands in front of it; the same verifier answers. 200 with headers, 401, or 503: never anything else.
+//! `auth_request` shows nobody the body of a 401, so the problem's code stands in a header as well.
 
-use axum::{extract::State, response::IntoResponse};
-use halyard_auth::{AuthnFailure, Principal};
-use halyard_http::{ApiResult, rfc3339, success};
+use axum::{
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use halyard_auth::{AuthnError, AuthnFailure, Principal};
+use halyard_http::{Problem, rfc3339, success};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use serde::Serialize;
 
@@ -22,9 +26,21 @@ struct Validated {
     expires_at: String,
 }
 
+/// Why the answer is 401: the problem's `error`.
+const ERROR: HeaderName = HeaderName::from_static("x-auth-error");
+
 /// Says who the token in the `Authorization` header stands for.
-pub async fn handler(State(state): State<AppState>, headers: HeaderMap) -> ApiResult<impl IntoResponse> {
-    let principal = verify(&state, &headers).await?;
+pub async fn handler(State(state): State<AppState>, headers: HeaderMap) -> Response {
+    match verify(&state, &headers).await {
+        Ok(principal) => accepted(principal).into_response(),
+        Err(AuthError::Token(AuthnError::Failure(failure))) => {
+            ([(ERROR, failure.code())], Problem::unauthorized(failure)).into_response()
+        }
+        Err(error) => Problem::from(error).into_response(),
+    }
+}
+
+fn accepted(principal: Principal) -> impl IntoResponse {
     let headers = identity_headers(&principal);
     let data = Validated {
         valid: true,
@@ -35,7 +51,7 @@ pub async fn handler(State(state): State<AppState>, headers: HeaderMap) -> ApiRe
         session_id: principal.session_id.to_string(),
         expires_at: rfc3339(principal.expires_at),
     };
-    Ok((headers, success(data)))
+    (headers, success(data))
 }
 
 async fn verify(state: &AppState, headers: &HeaderMap) -> Result<Principal, AuthError> {

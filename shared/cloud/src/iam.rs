@@ -1,0 +1,67 @@
+//! What IAM must allow for each operation of the adapters. It stands beside them because only they know which calls they
+//! make; a test asks each on the wire.
+//!
+//! Source: Service Authorization Reference, "Actions, resources, and condition keys" for Amazon SQS, Amazon DynamoDB and
+//! AWS Secrets Manager. The batch operations of SQS need the permission of the single one.
+
+/// An operation of [`Queue`](crate::queue::Queue).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum QueueOperation {
+    /// `send`
+    Send,
+    /// `receive`
+    Receive,
+    /// `delete`
+    Delete,
+    /// `change_visibility`
+    ChangeVisibility,
+    /// `purge`
+    Purge,
+    /// `depth`
+    Depth,
+}
+
+impl QueueOperation {
+    /// What the adapter over SQS needs on the queue.
+    pub fn action(self) -> &'static str {
+        match self {
+            Self::Send => "sqs:SendMessage",
+            Self::Receive => "sqs:ReceiveMessage",
+            Self::Delete => "sqs:DeleteMessage",
+            Self::ChangeVisibility => "sqs:ChangeMessageVisibility",
+            Self::Purge => "sqs:PurgeQueue",
+            Self::Depth => "sqs:GetQueueAttributes",
+        }
+    }
+}
+
+/// An operation of [`Table`](crate::table::Table).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TableOperation {
+    /// `get`
+    Get,
+    /// `put`
+    Put,
+    /// `put_all`
+    PutAll,
+    /// `delete`
+    Delete,
+    /// `query`
+    Query,
+}
+
+impl TableOperation {
+    /// What the adapter over `DynamoDB` needs on the table.
+    pub fn action(self) -> &'static str {
+        match self {
+            Self::Get => "dynamodb:GetItem",
+            Self::Put => "dynamodb:PutItem",
+            Self::PutAll => "dynamodb:BatchWriteItem",
+            Self::Delete => "dynamodb:DeleteItem",
+            Self::Query => "dynamodb:Query",
+        }
+    }
+}
+
+/// What [`Secrets::get`](crate::secrets::Secrets::get) needs on the secret.
+pub const READ_SECRET: &str = "secretsmanager:GetSecretValue";
