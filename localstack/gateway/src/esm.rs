@@ -11,18 +11,37 @@ use halyard_cloud::queue::{Queue, QueueError, QueueName, Received};
 use halyard_platform::function::{Answer, Event};
 use serde_json::Value;
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
     time::Instant,
 };
 
 use crate::{
+    course::Course,
     invoke::{Invoke, InvokeError},
     template::{EventSourceMapping, QueueSpec},
 };
 
 /// SQS waits no longer for the first message.
 const LONG_POLL: Duration = Duration::from_secs(20);
+
+/// How a queue is asked.
+#[derive(Debug, Clone, Copy)]
+pub struct Polling {
+    /// How long one receive waits for the first message.
+    wait: Duration,
+    /// Whether a receive under way is waited for when the gateway leaves.
+    to_the_end: bool,
+}
+
+impl Polling {
+    /// A queue in this process: a receive that is given up has taken nothing.
+    pub const NEAR: Self = Self { wait: LONG_POLL, to_the_end: false };
+    /// A queue behind a network: what a receive that is given up was about to bring would stay hidden for the visibility
+    /// timeout. So it is waited for, and short enough for that; also, the queue goes on to wait on behalf of a process
+    /// that was killed.
+    pub const FAR: Self = Self { wait: Duration::from_secs(2), to_the_end: true };
+}
 /// A receive or a delete takes no more.
 const SQS_BATCH: u32 = 10;
 /// Where the template sets no `MaximumConcurrency`: what Lambda begins with.
@@ -50,6 +69,7 @@ pub struct EventSource {
     queue: Arc<dyn Queue>,
     invoke: Arc<dyn Invoke>,
     permits: Arc<Semaphore>,
+    polling: Polling,
 }
 
 impl EventSource {
@@ -60,6 +80,7 @@ impl EventSource {
         region: String,
         queue: Arc<dyn Queue>,
         invoke: Arc<dyn Invoke>,
+        polling: Polling,
     ) -> Self {
         let concurrency = mapping.max_concurrency.unwrap_or(DEFAULT_CONCURRENCY);
         Self {
@@ -71,6 +92,7 @@ impl EventSource {
             region,
             queue,
             invoke,
+            polling,
         }
     }
 
@@ -89,19 +111,23 @@ impl EventSource {
     ///
     /// A place among the concurrent invocations is taken first and the queue asked then: while all are busy, messages
     /// gather in the queue and the next batch is a full one.
-    pub async fn run(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+    pub async fn run(self: Arc<Self>, mut course: Course) {
         let mut batches = JoinSet::new();
         let mut wait = BACKOFF.0;
         loop {
-            let taken = async {
-                let permit = Arc::clone(&self.permits).acquire_owned().await;
-                (permit, self.gather(LONG_POLL).await)
-            };
-            let (permit, gathered) = tokio::select! {
-                _ = stop.wait_for(|stop| *stop) => break,
-                taken = taken => taken,
+            let permit = tokio::select! {
+                () = course.leaving() => break,
+                permit = Arc::clone(&self.permits).acquire_owned() => permit,
             };
             let Ok(permit) = permit else { break };
+            if course.is_leaving() {
+                break;
+            }
+            let mut gathering = std::pin::pin!(self.gather(self.polling.wait));
+            let gathered = tokio::select! {
+                gathered = &mut gathering => gathered,
+                () = course.leaving() => if self.polling.to_the_end { gathering.await } else { break },
+            };
             match gathered {
                 Ok(messages) => {
                     wait = BACKOFF.0;
@@ -111,7 +137,10 @@ impl EventSource {
                 }
                 Err(error) => {
                     tracing::warn!(queue = %self.name, %error, "cannot receive");
-                    tokio::time::sleep(wait).await;
+                    tokio::select! {
+                        () = course.leaving() => break,
+                        () = tokio::time::sleep(wait) => {}
+                    }
                     wait = (wait * 2).min(BACKOFF.1);
                 }
             }

@@ -9,6 +9,7 @@ pub mod bare;
 mod client;
 mod config;
 mod cors;
+mod course;
 mod encoding;
 mod environment_vars;
 mod error;

@@ -9,15 +9,16 @@ use std::{
 use bytes::Bytes;
 use halyard_cloud::queue::QueueError;
 use halyard_platform::function::{Answer, Event};
-use tokio::{net::TcpListener, sync::watch, task::JoinSet};
+use tokio::{net::TcpListener, task::JoinSet, time::Instant};
 
 use crate::{
     authorizer::Authorizers,
     bare,
     config::{GatewayConfig, InvokeConfig},
+    course::{Course, Helm, Phase},
     environment_vars,
     error::GatewayError,
-    esm::{EventSource, Polled},
+    esm::{EventSource, Polled, Polling},
     event::Response,
     gateway::HttpApi,
     invoke::{Counts, InProcess, Invoke, InvokeError, LambdaApi, Surroundings},
@@ -44,7 +45,7 @@ pub struct RunningGateway {
     invoke: Arc<dyn Invoke>,
     sources: Vec<Arc<EventSource>>,
     schedules: Vec<Arc<Schedule>>,
-    stop: watch::Sender<bool>,
+    helm: Helm,
     tasks: JoinSet<()>,
 }
 
@@ -52,9 +53,9 @@ impl Gateway {
     /// Starts a gateway on the current runtime: the socket, if there is one, the pollers and the scheduler. Environments
     /// start when they are first needed.
     pub async fn start(config: GatewayConfig) -> Result<RunningGateway, GatewayError> {
-        let (stop, stopped) = watch::channel(false);
+        let (helm, course) = Helm::new();
         let mut tasks = JoinSet::new();
-        let invoke = invoker(&config, &mut tasks, &stopped)?;
+        let invoke = invoker(&config, &mut tasks, &course)?;
         let listener = match config.listen {
             Some(address) => {
                 Some(TcpListener::bind(address).await.map_err(|source| GatewayError::Listen { address, source })?)
@@ -64,21 +65,21 @@ impl Gateway {
         let address = listener.as_ref().and_then(|listener| listener.local_addr().ok());
         let api = http_api(&config, &invoke, address.map_or(80, |a| a.port()));
         if let (Some(listener), Some(api)) = (listener, &api) {
-            tasks.spawn(server::serve(listener, Arc::clone(api), stopped.clone()));
+            tasks.spawn(server::serve(listener, Arc::clone(api), course.clone()));
         }
         let sources = sources(&config, &invoke)?;
         if config.poll {
             for source in sources.iter().filter(|source| source.mapping().enabled) {
-                tasks.spawn(Arc::clone(source).run(stopped.clone()));
+                tasks.spawn(Arc::clone(source).run(course.clone()));
             }
         }
         let schedules: Vec<_> = config.stack.schedules.iter().map(|spec| schedule(&config, spec, &invoke)).collect();
         if config.tick {
             for schedule in schedules.iter().filter(|schedule| schedule.spec().enabled) {
-                tasks.spawn(Arc::clone(schedule).run(stopped.clone()));
+                tasks.spawn(Arc::clone(schedule).run(course.clone()));
             }
         }
-        Ok(RunningGateway { address, stack: config.stack, api, invoke, sources, schedules, stop, tasks })
+        Ok(RunningGateway { address, stack: config.stack, api, invoke, sources, schedules, helm, tasks })
     }
 }
 
@@ -160,15 +161,31 @@ impl RunningGateway {
         }
     }
 
-    /// Stops listening, polling and firing, waits for what is under way (up to `grace`), and ends the environments.
-    pub async fn shutdown(mut self, grace: Duration) {
-        // Nobody listens when nothing was started.
-        let _ = self.stop.send(true);
+    /// Stops listening, polling and firing, waits for what is under way (up to `limit`), and ends the environments.
+    pub async fn shutdown(self, limit: Duration) {
+        self.drain(Duration::ZERO, limit).await;
+    }
+
+    /// The same, seen from afar first: for as long as `grace` requests are still taken, and every answer tells its client
+    /// to come no more (`Connection: close`). Answers whether everything under way came to its end within `limit`.
+    pub async fn drain(mut self, grace: Duration, limit: Duration) -> bool {
+        self.helm.steer(Phase::Leaving);
+        if self.address.is_some() && !grace.is_zero() {
+            tokio::time::sleep(grace).await;
+        }
+        self.helm.steer(Phase::Gone);
+        let end = Instant::now() + limit;
         let tasks = async { while self.tasks.join_next().await.is_some() {} };
-        if tokio::time::timeout(grace, tasks).await.is_err() {
+        let ended = tokio::time::timeout_at(end, tasks).await.is_ok();
+        if !ended {
             self.tasks.abort_all();
         }
-        self.invoke.shutdown(grace).await;
+        self.invoke.shutdown(end.saturating_duration_since(Instant::now())).await && ended
+    }
+
+    /// Starts an environment of every function that has none, and waits until each is ready.
+    pub async fn warm_up(&self) -> Result<(), InvokeError> {
+        self.invoke.warm_up().await
     }
 
     fn function_id<'f>(&'f self, name: &'f str) -> &'f str {
@@ -180,11 +197,7 @@ impl RunningGateway {
     }
 }
 
-fn invoker(
-    config: &GatewayConfig,
-    tasks: &mut JoinSet<()>,
-    stopped: &watch::Receiver<bool>,
-) -> Result<Arc<dyn Invoke>, GatewayError> {
+fn invoker(config: &GatewayConfig, tasks: &mut JoinSet<()>, course: &Course) -> Result<Arc<dyn Invoke>, GatewayError> {
     let functions = config.stack.functions.values();
     Ok(match &config.invoke {
         InvokeConfig::Custom(invoke) => Arc::clone(invoke),
@@ -199,9 +212,9 @@ fn invoker(
                 .map(|spec| environment_vars::variables(config, spec).map(|vars| (spec, vars)))
                 .collect::<Result<_, _>>()?;
             let invoke = Arc::new(InProcess::new(with_vars, &config.registry, *limits, &surroundings)?);
-            let (reaped, mut stopped) = (Arc::clone(&invoke), stopped.clone());
+            let (reaped, mut course) = (Arc::clone(&invoke), course.clone());
             tasks.spawn(async move {
-                while tokio::time::timeout(REAP, stopped.wait_for(|stop| *stop)).await.is_err() {
+                while tokio::time::timeout(REAP, course.leaving()).await.is_err() {
                     reaped.reap();
                 }
             });
@@ -234,17 +247,21 @@ fn sources(config: &GatewayConfig, invoke: &Arc<dyn Invoke>) -> Result<Vec<Arc<E
     }
     let twin = || config.twins.as_ref().map(|twins| Arc::clone(&twins.queue));
     let queue = config.queue.clone().or_else(twin).ok_or(GatewayError::NoQueues)?;
+    let polling = if config.queue.is_some() { Polling::FAR } else { Polling::NEAR };
     let source = |mapping: &crate::template::EventSourceMapping| {
         let spec = &stack.queues[&mapping.queue];
         let (queue, invoke) = (Arc::clone(&queue), Arc::clone(invoke));
-        Arc::new(EventSource::new(mapping.clone(), spec, stack.region.clone(), queue, invoke))
+        Arc::new(EventSource::new(mapping.clone(), spec, stack.region.clone(), queue, invoke, polling))
     };
     Ok(stack.mappings.iter().map(source).collect())
 }
 
 fn schedule(config: &GatewayConfig, spec: &crate::template::ScheduleSpec, invoke: &Arc<dyn Invoke>) -> Arc<Schedule> {
+    let function = config.stack.functions.get(&spec.function);
     Arc::new(Schedule {
         spec: spec.clone(),
+        retries: function.map_or(0, |function| function.retries),
+        kept: function.map_or(Duration::ZERO, |function| function.kept),
         region: config.stack.region.clone(),
         account: config.stack.account.clone(),
         invoke: Arc::clone(invoke),

@@ -11,20 +11,22 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use halyard_domain::{Clock, Entropy};
 use halyard_platform::function::{Answer, Event};
 use serde_json::{Value, json};
-use tokio::{sync::watch, task::JoinSet};
+use tokio::task::JoinSet;
 
 use crate::{
+    course::Course,
     invoke::{Invoke, InvokeError},
     template::{ScheduleKind, ScheduleSpec},
 };
-
-/// How long a throttled event is kept.
-const KEPT: Duration = Duration::from_hours(6);
 
 /// One schedule at work.
 #[derive(Debug)]
 pub struct Schedule {
     pub(crate) spec: ScheduleSpec,
+    /// Of the function: how often a failed firing is tried again.
+    pub(crate) retries: u32,
+    /// Of the function: how long a firing waits for it.
+    pub(crate) kept: Duration,
     pub(crate) region: String,
     pub(crate) account: String,
     pub(crate) invoke: Arc<dyn Invoke>,
@@ -45,13 +47,13 @@ impl Schedule {
     }
 
     /// Fires whenever it is time, until told to stop.
-    pub async fn run(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+    pub async fn run(self: Arc<Self>, mut course: Course) {
         let mut deliveries = JoinSet::new();
         let mut next = self.spec.expression.next(self.clock.now());
         while let Some(due) = next {
             let wait = (due - self.clock.now()).to_std().unwrap_or_default();
             tokio::select! {
-                _ = stop.wait_for(|stop| *stop) => break,
+                () = course.leaving() => break,
                 // In steps: a clock that is set, or a machine that slept, is noticed within a minute.
                 () = tokio::time::sleep(wait.min(Duration::from_mins(1))) => {}
             }
@@ -73,12 +75,12 @@ impl Schedule {
         loop {
             match self.invoke.invoke(&self.spec.function, Event::Plain(payload.clone())).await {
                 Ok(_) => return,
-                Err(InvokeError::Throttled | InvokeError::Unavailable(_)) if throttled < KEPT => {
+                Err(InvokeError::Throttled | InvokeError::Unavailable(_)) if throttled < self.kept => {
                     tokio::time::sleep(wait).await;
                     throttled += wait;
                     wait = (wait * 2).min(Duration::from_mins(5));
                 }
-                Err(error) if failures < self.spec.retries => {
+                Err(error) if failures < self.retries => {
                     failures += 1;
                     tracing::warn!(schedule = self.spec.id, %error, failures, "a fire failed and is tried again");
                     tokio::time::sleep(Duration::from_mins(1) * failures).await;

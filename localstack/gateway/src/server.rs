@@ -12,10 +12,11 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::{rt::TokioIo, server::graceful::GracefulShutdown};
-use tokio::{net::TcpListener, sync::watch};
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::{
     bare::{self, Bare},
+    course::Course,
     event::Response,
     gateway::HttpApi,
 };
@@ -25,44 +26,74 @@ use crate::{
 pub(crate) const BODY_LIMIT: usize = 10 * 1024 * 1024;
 /// How long a shutdown waits for answers under way: longer than any integration may take.
 const FAREWELL: Duration = Duration::from_secs(31);
+/// Tells a client that its connection ends with this answer.
+const CLOSE: HeaderValue = HeaderValue::from_static("close");
 /// After a failed accept (no more file descriptors), not at once again.
 const BREATH: Duration = Duration::from_millis(50);
 
 /// Serves until told to stop, then lets every connection finish what it is at.
-pub(crate) async fn serve(listener: TcpListener, api: Arc<HttpApi>, mut stop: watch::Receiver<bool>) {
+pub(crate) async fn serve(listener: TcpListener, api: Arc<HttpApi>, mut course: Course) {
     let graceful = GracefulShutdown::new();
+    let door = Door { api, course: course.clone(), graceful: &graceful };
     loop {
         let accepted = tokio::select! {
-            _ = stop.wait_for(|stop| *stop) => break,
+            () = course.gone() => break,
             accepted = listener.accept() => accepted,
         };
-        let (stream, peer) = match accepted {
-            Ok(accepted) => accepted,
+        match accepted {
+            Ok((stream, peer)) => door.let_in(stream, peer.ip()),
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
                 tokio::time::sleep(BREATH).await;
-                continue;
             }
-        };
+        }
+    }
+    // Who stands in the queue has been let in by the operating system already: closing now would turn them away with
+    // their request in hand.
+    if let Ok(listener) = listener.into_std() {
+        while let Ok((stream, peer)) = listener.accept() {
+            if stream.set_nonblocking(true).is_ok()
+                && let Ok(stream) = TcpStream::from_std(stream)
+            {
+                door.let_in(stream, peer.ip());
+            }
+        }
+    }
+    if tokio::time::timeout(FAREWELL, graceful.shutdown()).await.is_err() {
+        tracing::warn!("some connections did not end in time");
+    }
+}
+
+/// Where connections come in.
+struct Door<'g> {
+    api: Arc<HttpApi>,
+    course: Course,
+    graceful: &'g GracefulShutdown,
+}
+
+impl Door<'_> {
+    fn let_in(&self, stream: TcpStream, peer: IpAddr) {
         // Answers are small and whole: waiting to fill a packet only delays them.
         let _ = stream.set_nodelay(true);
-        let (api, peer) = (Arc::clone(&api), peer.ip());
+        let (api, course) = (Arc::clone(&self.api), self.course.clone());
         let service = service_fn(move |request| {
-            let api = Arc::clone(&api);
-            async move { Ok::<_, Infallible>(answer(&api, request, peer).await.map(Full::new)) }
+            let (api, course) = (Arc::clone(&api), course.clone());
+            async move {
+                let mut response = answer(&api, request, peer).await;
+                if course.is_leaving() {
+                    response.headers_mut().insert(header::CONNECTION, CLOSE);
+                }
+                Ok::<_, Infallible>(response.map(Full::new))
+            }
         });
         let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-        let connection = graceful.watch(connection);
+        let connection = self.graceful.watch(connection);
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 // A client that goes away is its own affair.
                 tracing::debug!(%error, "a connection ended early");
             }
         });
-    }
-    drop(listener);
-    if tokio::time::timeout(FAREWELL, graceful.shutdown()).await.is_err() {
-        tracing::warn!("some connections did not end in time");
     }
 }
 
@@ -73,7 +104,7 @@ async fn answer(api: &HttpApi, request: Request<Incoming>, peer: IpAddr) -> Resp
         Err(refused) => {
             let mut refused = refused();
             // The rest of the body is not read.
-            refused.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            refused.headers_mut().insert(header::CONNECTION, CLOSE);
             refused
         }
     }

@@ -7,6 +7,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use futures::future::join_all;
 use halyard_config::Vars;
 use halyard_domain::{Clock, Entropy};
 use halyard_platform::{
@@ -119,19 +120,35 @@ impl InProcess {
         Ok(Self { pools, clock, entropy, limits })
     }
 
+    fn job(&self, pool: &Pool, event: Event) -> (Job, Arc<Ticket>, oneshot::Receiver<Reply>) {
+        let now = self.clock.now();
+        let limit = chrono::Duration::from_std(pool.blueprint.timeout).unwrap_or(chrono::Duration::MAX);
+        let invocation = Invocation { aws_request_id: self.entropy.ulid(now).to_string(), deadline: now + limit };
+        let (reply, answer) = oneshot::channel();
+        let ticket = Arc::new(Ticket::default());
+        (Job { event, invocation, reply, ticket: Arc::clone(&ticket) }, ticket, answer)
+    }
+
+    /// Waits until an environment is ready: it is given something that its asker has given up already, which it passes
+    /// over without an answer. One that cannot start says so.
+    async fn warm(&self, pool: &Arc<Pool>) -> Result<(), String> {
+        let name = &pool.blueprint.function;
+        let (job, ticket, answer) = self.job(pool, Event::Plain(serde_json::Value::Null));
+        ticket.take(0);
+        pool.place(job, true).map_err(|error| format!("{name}: {error}"))?;
+        match answer.await {
+            Ok(Err(InvokeError::Function { message, .. })) => Err(format!("{name}: {message}")),
+            Ok(Err(error)) => Err(format!("{name}: {error}")),
+            Ok(Ok(_)) | Err(_) => Ok(()),
+        }
+    }
+
     async fn dispatch(&self, pool: &Arc<Pool>, event: Event) -> Reply {
         if matches!(&event, Event::Http(request) if event_size(request) > LAMBDA_PAYLOAD_LIMIT) {
             return Err(InvokeError::RequestTooLarge);
         }
         let limit = pool.blueprint.timeout;
-        let now = self.clock.now();
-        let invocation = Invocation {
-            aws_request_id: self.entropy.ulid(now).to_string(),
-            deadline: now + chrono::Duration::from_std(limit).unwrap_or(chrono::Duration::MAX),
-        };
-        let (reply, mut answer) = oneshot::channel();
-        let ticket = Arc::new(Ticket::default());
-        let job = Job { event, invocation, reply, ticket: Arc::clone(&ticket) };
+        let (job, ticket, mut answer) = self.job(pool, event);
         let may_wait = !self.limits.patience.is_zero();
         if matches!(pool.place(job, may_wait)?, Placed::Waiting) {
             match tokio::time::timeout(self.limits.patience, &mut answer).await {
@@ -175,11 +192,19 @@ impl Invoke for InProcess {
         self.pools.values().for_each(|pool| pool.reap(self.limits.idle));
     }
 
-    async fn shutdown(&self, grace: Duration) {
-        let all = futures::future::join_all(self.pools.values().map(|pool| pool.close()));
-        if tokio::time::timeout(grace, all).await.is_err() {
+    async fn warm_up(&self) -> Result<(), InvokeError> {
+        let ready = join_all(self.pools.values().map(|pool| self.warm(pool))).await;
+        let failed: Vec<String> = ready.into_iter().filter_map(Result::err).collect();
+        if failed.is_empty() { Ok(()) } else { Err(InvokeError::function(FailureKind::Init, failed.join("\n"))) }
+    }
+
+    async fn shutdown(&self, grace: Duration) -> bool {
+        let all = join_all(self.pools.values().map(|pool| pool.close()));
+        let ended = tokio::time::timeout(grace, all).await.is_ok();
+        if !ended {
             tracing::warn!("some invocations did not end in time and are left behind");
         }
+        ended
     }
 }
 

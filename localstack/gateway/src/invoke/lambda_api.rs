@@ -143,5 +143,7 @@ impl Invoke for LambdaApi {
         })
     }
 
-    async fn shutdown(&self, _grace: Duration) {}
+    async fn shutdown(&self, _grace: Duration) -> bool {
+        true
+    }
 }

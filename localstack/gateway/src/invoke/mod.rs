@@ -26,8 +26,13 @@ pub trait Invoke: Send + Sync + std::fmt::Debug {
     /// Ends environments that have had nothing to do for long.
     fn reap(&self) {}
 
-    /// Lets outstanding invocations end, then ends the environments.
-    async fn shutdown(&self, grace: std::time::Duration);
+    /// Starts an environment of every function and waits until each is ready. Elsewhere that is not ours to do.
+    async fn warm_up(&self) -> Result<(), InvokeError> {
+        Ok(())
+    }
+
+    /// Lets outstanding invocations end, then ends the environments. Answers whether all ended within `grace`.
+    async fn shutdown(&self, grace: std::time::Duration) -> bool;
 }
 
 /// Counted per function since the start.

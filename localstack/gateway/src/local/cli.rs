@@ -1,10 +1,11 @@
 //! The command line.
 
-use std::{ffi::OsString, path::PathBuf};
+use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use halyard_config::{ConfigError, VarError};
 
-use super::error::LocalError;
+use super::part::Role;
 
 /// Halyard on one machine: PostgreSQL, Redis, the API gateway and every function.
 #[derive(Debug, Parser)]
@@ -34,8 +35,14 @@ pub enum Command {
         #[command(flatten)]
         data_dir: DataDir,
     },
-    /// Make the template's queues and tables on an AWS endpoint (an emulator's).
-    CloudInit(CloudInitArgs),
+    /// Run one node of several against servers that run elsewhere, told by the environment (see `halyard node --help`).
+    Node(NodeArgs),
+    /// Make the queues and tables that nodes need, and bring the database up to date. Again does no harm.
+    Prepare(PrepareArgs),
+    /// Make the keys that sign and verify tokens, unless they are there.
+    Keys(KeysArgs),
+    /// Ask a node or a gateway whether it is healthy; exits 0 if so.
+    Health(HealthArgs),
 }
 
 /// Start or stop.
@@ -62,6 +69,22 @@ pub enum Mode {
     Standard,
     /// Several, not frozen, as Lambda Managed Instances'.
     Managed,
+}
+
+impl Mode {
+    /// As asked for, else as the environment says, else `otherwise`.
+    ///
+    /// # Errors
+    /// When the environment says something else.
+    pub fn choose(asked: Option<Self>, environment: Option<&str>, otherwise: Self) -> Result<Self, ConfigError> {
+        match (asked, environment) {
+            (Some(mode), _) => Ok(mode),
+            (None, None) => Ok(otherwise),
+            (None, Some(word)) => Self::from_str(word, false).map_err(|_| {
+                ConfigError(vec![VarError { name: "HALYARD_MODE", problem: "must be standard or managed".to_owned() }])
+            }),
+        }
+    }
 }
 
 /// Who runs the functions.
@@ -109,21 +132,6 @@ pub struct ServeArgs {
 }
 
 impl ServeArgs {
-    /// The capacity mode: as asked for, else as the environment says, else `standard`.
-    ///
-    /// # Errors
-    /// When the environment says something else.
-    pub fn mode_or(&self, environment: Option<&str>) -> Result<Mode, LocalError> {
-        match (self.mode, environment) {
-            (Some(mode), _) => Ok(mode),
-            (None, None | Some("standard")) => Ok(Mode::Standard),
-            (None, Some("managed")) => Ok(Mode::Managed),
-            (None, Some(other)) => {
-                Err(LocalError::Gateway(format!("HALYARD_MODE is {other:?}; it must be standard or managed")))
-            }
-        }
-    }
-
     /// The arguments that say the same again.
     pub fn to_args(&self) -> Vec<OsString> {
         let mut args: Vec<OsString> = vec!["--port".into(), self.port.to_string().into()];
@@ -169,13 +177,65 @@ impl DemoArgs {
     }
 }
 
-/// Where to make queues and tables.
+/// One node of several.
+///
+/// It is told by variables, each of which may be given as `NAME_FILE` too, the path of a file with the value:
+/// `DATABASE_URL`, `DATABASE_PASSWORD`, `REDIS_URL`, `REDIS_PASSWORD`, `AWS_ENDPOINT_URL`, `AWS_REGION`, `AWS_ACCESS_KEY_ID`,
+/// `AWS_SECRET_ACCESS_KEY`, `TOKEN_SIGNING_KEY`, `TOKEN_KEY_SET`, `NODE_ID`, `TRUSTED_PEERS` (networks whose `X-Forwarded-For` is
+/// believed, with commas), `RATE_LIMITS`, `LOG_LEVEL`, `STACK_NAME`, `HALYARD_ENV` (`local` alone accepts default secrets).
 #[derive(Debug, Clone, Args)]
-pub struct CloudInitArgs {
-    /// The endpoint.
-    #[arg(long, default_value = "http://127.0.0.1:4566")]
-    pub endpoint: String,
-    /// The SAM template.
+pub struct NodeArgs {
+    /// What it is there for.
+    #[arg(long)]
+    pub role: Role,
+    /// Where it answers: every request as `api`, `/health/ping` in any role.
+    #[arg(long, default_value = "127.0.0.1:8000")]
+    pub listen: SocketAddr,
+    /// Capacity mode of the functions; without it `HALYARD_MODE`, else managed.
+    #[arg(long)]
+    pub mode: Option<Mode>,
+    /// The SAM template; without it `HALYARD_TEMPLATE`, else `infra/template.yaml`.
     #[arg(long)]
     pub template: Option<PathBuf>,
+    /// Seconds between SIGTERM and the moment from which nobody is let in: requests are answered, and connections ended.
+    #[arg(long, default_value = "1", value_parser = seconds)]
+    pub grace: Duration,
+    /// Seconds that requests and tasks under way may take to end after that.
+    #[arg(long, default_value = "30", value_parser = seconds)]
+    pub drain: Duration,
+}
+
+/// What nodes need before they start.
+#[derive(Debug, Clone, Args)]
+pub struct PrepareArgs {
+    /// The SAM template; without it `HALYARD_TEMPLATE`, else `infra/template.yaml`.
+    #[arg(long)]
+    pub template: Option<PathBuf>,
+    /// Seconds to wait for PostgreSQL and the AWS endpoint to come up.
+    #[arg(long, default_value = "60", value_parser = seconds)]
+    pub patience: Duration,
+    /// The queues and tables only, which takes no more than `AWS_ENDPOINT_URL`: for an emulator that has forgotten them.
+    #[arg(long)]
+    pub queues_and_tables: bool,
+}
+
+/// Where keys are kept.
+#[derive(Debug, Clone, Args)]
+pub struct KeysArgs {
+    /// Gets `token_signing_key` and `token_key_set`, readable by their owner alone.
+    #[arg(long)]
+    pub directory: PathBuf,
+}
+
+/// Whom to ask.
+#[derive(Debug, Clone, Args)]
+pub struct HealthArgs {
+    /// Base URL, or the whole URL of something that answers 200 when all is well.
+    #[arg(long, default_value = "http://127.0.0.1:8000")]
+    pub url: String,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "must be a number of seconds".to_owned())?;
+    Duration::try_from_secs_f64(seconds).map_err(|e| e.to_string())
 }

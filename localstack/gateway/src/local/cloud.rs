@@ -1,35 +1,29 @@
 //! The template's queues and tables on an endpoint that has none yet: an emulator's, for functions that run outside
 //! this process. What is there already stays as it is.
 
-use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, TimeToLiveSpecification,
+use aws_sdk_dynamodb::{
+    error::ProvideErrorMetadata as _,
+    operation::create_table::CreateTableError,
+    types::{
+        AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, TimeToLiveSpecification,
+        TimeToLiveStatus,
+    },
 };
-use aws_sdk_sqs::{error::DisplayErrorContext, types::QueueAttributeName};
+use aws_sdk_sqs::{
+    error::{DisplayErrorContext, SdkError},
+    types::QueueAttributeName,
+};
 use halyard_cloud::aws::{AwsCredentials, AwsSettings};
 
-use super::{cli::CloudInitArgs, console, error::LocalError, places};
-use crate::template::{Inputs, QueueSpec, Stack, TableSpec, Template};
-
-/// `cloud-init`.
-///
-/// # Errors
-/// When the template is wrong or the endpoint refuses.
-pub async fn init(args: &CloudInitArgs) -> Result<(), LocalError> {
-    let path = args.template.clone().map_or_else(|| places::find("infra/template.yaml"), Ok)?;
-    let inputs = Inputs { queue_endpoint: args.endpoint.clone(), ..Inputs::default() };
-    let stack = Template::load(&path).and_then(|template| template.resolve(&inputs));
-    let stack = stack.map_err(|e| LocalError::Gateway(e.to_string()))?;
-    make(&stack, &args.endpoint).await?;
-    console::say(&format!("{} queues and {} tables are at {}", stack.queues.len(), stack.tables.len(), args.endpoint));
-    Ok(())
-}
+use super::error::LocalError;
+use crate::template::{Inputs, QueueSpec, Stack, TableSpec};
 
 /// Makes what a stack needs. Dead-letter queues come first: the others name them.
 ///
 /// # Errors
 /// With what the endpoint said.
-pub async fn make(stack: &Stack, endpoint: &str) -> Result<(), LocalError> {
-    let config = settings(stack, endpoint).sdk_config();
+pub async fn make(stack: &Stack, aws: &AwsSettings) -> Result<(), LocalError> {
+    let config = aws.sdk_config();
     let queues = aws_sdk_sqs::Client::new(&config);
     for queue in stack.queues.values().filter(|q| q.redrive.is_none()) {
         make_queue(&queues, queue, None).await?;
@@ -49,11 +43,12 @@ pub async fn make(stack: &Stack, endpoint: &str) -> Result<(), LocalError> {
     Ok(())
 }
 
-/// What an emulator takes for credentials.
-pub fn settings(stack: &Stack, endpoint: &str) -> AwsSettings {
+/// An emulator: it takes anything for credentials.
+pub fn emulator(endpoint: &str) -> AwsSettings {
     let test = || "test".to_owned();
     let credentials = AwsCredentials { access_key_id: test(), secret_access_key: test(), session_token: None };
-    AwsSettings { region: stack.region.clone(), endpoint: Some(endpoint.to_owned()), credentials: Some(credentials) }
+    let region = Inputs::default().region;
+    AwsSettings { region, endpoint: Some(endpoint.to_owned()), credentials: Some(credentials) }
 }
 
 async fn make_queue(
@@ -73,7 +68,7 @@ async fn make_queue(
         None => request,
     };
     let made = request.send().await;
-    made.map(drop).map_err(|e| refused(&queue.name, &DisplayErrorContext(e)))
+    made.map(drop).map_err(|e| refused(&queue.name, e))
 }
 
 async fn make_table(client: &aws_sdk_dynamodb::Client, table: &TableSpec) -> Result<(), LocalError> {
@@ -84,20 +79,52 @@ async fn make_table(client: &aws_sdk_dynamodb::Client, table: &TableSpec) -> Res
         let attribute = AttributeDefinition::builder().attribute_name(name).attribute_type(text).build();
         let key = KeySchemaElement::builder().attribute_name(name).key_type(kind).build();
         request = request
-            .attribute_definitions(attribute.map_err(|e| refused(&table.name, &e))?)
-            .key_schema(key.map_err(|e| refused(&table.name, &e))?);
+            .attribute_definitions(attribute.map_err(|e| impossible(&table.name, &e))?)
+            .key_schema(key.map_err(|e| impossible(&table.name, &e))?);
     }
-    if let Err(error) = request.send().await {
-        let error = error.into_service_error();
-        return if error.is_resource_in_use_exception() { Ok(()) } else { Err(refused(&table.name, &error)) };
+    if let Err(error) = request.send().await
+        && !error.as_service_error().is_some_and(CreateTableError::is_resource_in_use_exception)
+    {
+        return Err(refused(&table.name, error));
     }
-    let Some(attribute) = &table.ttl_attribute else { return Ok(()) };
-    let ttl = TimeToLiveSpecification::builder().attribute_name(attribute).enabled(true).build();
-    let ttl = ttl.map_err(|e| refused(&table.name, &e))?;
-    let set = client.update_time_to_live().table_name(&table.name).time_to_live_specification(ttl).send().await;
-    set.map(drop).map_err(|e| refused(&table.name, &DisplayErrorContext(e)))
+    match &table.ttl_attribute {
+        Some(attribute) => make_ttl(client, &table.name, attribute).await,
+        None => Ok(()),
+    }
 }
 
-fn refused(name: &str, error: &dyn std::fmt::Display) -> LocalError {
-    LocalError::Gateway(format!("{name} could not be made: {error}"))
+/// Apart from the table: whoever made it may have been killed before this.
+async fn make_ttl(client: &aws_sdk_dynamodb::Client, table: &str, attribute: &str) -> Result<(), LocalError> {
+    let found = client.describe_time_to_live().table_name(table).send().await;
+    let found = found.map_err(|e| refused(table, e))?;
+    let status = found.time_to_live_description.and_then(|ttl| ttl.time_to_live_status);
+    if matches!(status, Some(TimeToLiveStatus::Enabled | TimeToLiveStatus::Enabling)) {
+        return Ok(());
+    }
+    let ttl = TimeToLiveSpecification::builder().attribute_name(attribute).enabled(true).build();
+    let ttl = ttl.map_err(|e| impossible(table, &e))?;
+    match client.update_time_to_live().table_name(table).time_to_live_specification(ttl).send().await {
+        Ok(_) => Ok(()),
+        // Somebody else was quicker.
+        Err(error) if error.message().is_some_and(|m| m.contains("already enabled")) => Ok(()),
+        Err(error) => Err(refused(table, error)),
+    }
+}
+
+/// What an endpoint answered to a call, or that it did not.
+fn refused<E>(name: &str, error: SdkError<E>) -> LocalError
+where
+    E: std::error::Error + 'static,
+{
+    let said = match &error {
+        SdkError::ServiceError(answer) => !answer.raw().status().is_server_error(),
+        SdkError::ConstructionFailure(_) => true,
+        _ => false,
+    };
+    let why = format!("{name} could not be made: {}", DisplayErrorContext(error));
+    if said { LocalError::Gateway(why) } else { LocalError::Away(why) }
+}
+
+fn impossible(name: &str, error: &dyn std::fmt::Display) -> LocalError {
+    LocalError::Gateway(format!("{name} cannot be made: {error}"))
 }

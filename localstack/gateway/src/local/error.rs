@@ -85,6 +85,24 @@ pub enum LocalError {
     /// The gateway.
     #[error("the gateway did not start: {0}")]
     Gateway(String),
+    /// Why a node's gateway did not start.
+    #[error(transparent)]
+    Node(#[from] crate::GatewayError),
+    /// What is not there yet, or not any more: worth another try.
+    #[error("{0}")]
+    Away(String),
+    /// Variables that are missing or wrong, all of them.
+    #[error(transparent)]
+    Configuration(#[from] halyard_config::ConfigError),
+    /// A function cannot start with what it was given.
+    #[error("the functions cannot start:\n{0}")]
+    Functions(String),
+    /// Told twice to stop.
+    #[error("stopped at once; what was under way was left")]
+    AtOnce,
+    /// What a health check says.
+    #[error("{0}")]
+    Unhealthy(String),
     /// The background process.
     #[error("{0}")]
     Background(String),

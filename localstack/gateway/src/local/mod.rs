@@ -2,6 +2,7 @@
 //! and leaves nothing running behind.
 
 mod backing;
+mod check;
 pub mod cli;
 mod client;
 mod cloud;
@@ -9,22 +10,32 @@ mod console;
 mod daemon;
 mod demo;
 mod engine;
+mod environments;
 mod error;
+mod health;
+mod keys;
 mod layout;
 mod lock;
 mod logs;
+mod node;
 mod owner;
+pub mod part;
 mod places;
 mod port;
 mod postgres;
+mod prepare;
 mod process;
 mod programs;
 mod redis;
 mod secrets;
 mod serve;
 mod services;
+pub mod setup;
 mod signals;
 mod stack;
+mod template_watch;
+mod told;
+mod variables;
 
 use std::process::ExitCode;
 
@@ -65,6 +76,9 @@ async fn run(command: Command) -> Result<(), LocalError> {
         Command::Demo(args) => demo::run(&args).await,
         Command::Services { action: Switch::Up, data_dir } => services::up(&data_dir.data_dir).await,
         Command::Services { action: Switch::Down, data_dir } => services::down(&data_dir.data_dir).await,
-        Command::CloudInit(args) => cloud::init(&args).await,
+        Command::Node(args) => node::run(&args).await,
+        Command::Prepare(args) => prepare::run(&args).await,
+        Command::Keys(args) => keys::run(&args),
+        Command::Health(args) => health::run(&args).await,
     }
 }

@@ -14,6 +14,9 @@ use serde_json::{Value, json};
 
 use super::error::LocalError;
 
+/// The local administrator's password unless `ADMIN_PASSWORD` says otherwise; nowhere else is it accepted.
+pub const ADMIN_PASSWORD: &str = "admin123";
+
 /// What is kept.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Secrets {
@@ -33,15 +36,22 @@ impl Secrets {
         match fs::read(path) {
             Ok(text) => serde_json::from_slice(&text).map_err(|e| damaged(e.to_string())),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let kid = format!("local-{:016x}", u64::from_be_bytes(entropy.bytes()));
-                let (signing_key, public) =
-                    keys::generate(&kid, entropy.bytes()).map_err(|e| damaged(e.to_string()))?;
-                let made = Self { signing_key, key_set: json!({ "keys": [public] }) };
+                let made = Self::make(entropy).map_err(damaged)?;
                 made.write(path).map_err(LocalError::io("write", path))?;
                 Ok(made)
             }
             Err(error) => Err(LocalError::io("read", path)(error)),
         }
+    }
+
+    /// New ones.
+    ///
+    /// # Errors
+    /// When the generator of keys refuses.
+    pub fn make(entropy: &Entropy) -> Result<Self, String> {
+        let kid = format!("local-{:016x}", u64::from_be_bytes(entropy.bytes()));
+        let (signing_key, public) = keys::generate(&kid, entropy.bytes()).map_err(|e| e.to_string())?;
+        Ok(Self { signing_key, key_set: json!({ "keys": [public] }) })
     }
 
     /// The private key as `TOKEN_SIGNING_KEY` takes it.

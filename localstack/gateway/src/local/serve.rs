@@ -1,17 +1,28 @@
 //! `serve`: everything, in the foreground, until a signal.
 
-use std::{net::TcpListener, time::Duration};
+use std::{collections::BTreeMap, net::TcpListener, time::Duration};
+
+use halyard_config::{Environment, Vars};
+use halyard_domain::Entropy;
 
 use super::{
-    cli::{DemoArgs, ServeArgs},
+    backing::Backing,
+    cli::{DemoArgs, Mode, ServeArgs},
     console, demo,
     engine::Engine,
     error::LocalError,
     layout::Layout,
     lock::{Instance, InstanceLock},
-    logs, port,
+    logs,
+    part::Part,
+    port,
+    postgres::Postgres,
+    redis::Redis,
+    secrets::{ADMIN_PASSWORD, Secrets},
+    setup::Setup,
     signals::Signals,
     stack::Stack,
+    template_watch::TemplateWatch,
 };
 
 /// How often the servers are looked at.
@@ -46,28 +57,69 @@ async fn live(args: &ServeArgs, layout: &Layout, listener: TcpListener) -> Resul
         }
         started = Stack::start(layout) => started?,
     };
-    let started = tokio::select! {
-        () = signals.wait() => Ok(None),
-        engine = Engine::start(args, layout, listener) => engine.map(Some),
-    };
-    let outcome = match started {
-        Ok(Some(engine)) => {
-            let outcome = tokio::select! {
-                () = signals.wait() => Ok(()),
-                outcome = attend(args, layout, &engine, &mut stack) => outcome,
-            };
-            engine.stop().await;
-            outcome
-        }
-        Ok(None) => Ok(()),
-        Err(error) => Err(error),
-    };
+    let outcome = run_gateways(args, layout, listener, &mut signals, &mut stack).await;
     stack.stop().await;
     outcome
 }
 
-/// Says where it is, shows what it does if asked to, then keeps the servers alive. Ends only with an error.
-async fn attend(args: &ServeArgs, layout: &Layout, engine: &Engine, stack: &mut Stack) -> Result<(), LocalError> {
+/// One gateway until the signal; under `cargo lambda watch` another one whenever the template has been edited.
+async fn run_gateways(
+    args: &ServeArgs,
+    layout: &Layout,
+    listener: TcpListener,
+    signals: &mut Signals,
+    stack: &mut Stack,
+) -> Result<(), LocalError> {
+    let entropy = Entropy::from_os().map_err(LocalError::io("read", "/dev/urandom"))?;
+    let secrets = Secrets::load_or_make(&layout.secrets(), &entropy)?;
+    let setup = setup(args, layout, &secrets, &Vars::from_process())?;
+    let mut demo = args.demo;
+    let mut engine = tokio::select! {
+        () = signals.wait() => return Ok(()),
+        engine = Engine::start(&setup, listener) => engine?,
+    };
+    loop {
+        announce(args, layout, &engine)?;
+        let edited = tokio::select! {
+            () = signals.wait() => Ok(false),
+            outcome = attend(&engine, stack, std::mem::take(&mut demo)) => outcome.map(|()| false),
+            outcome = edited(&setup) => outcome.map(|()| true),
+        };
+        engine.stop().await;
+        if !edited? {
+            return Ok(());
+        }
+        console::say("The template has changed: starting the gateway again");
+        engine = Engine::start_again(&setup, port::bind(args.port)?).await?;
+    }
+}
+
+fn setup(args: &ServeArgs, layout: &Layout, secrets: &Secrets, vars: &Vars) -> Result<Setup, LocalError> {
+    let parameters = BTreeMap::from([
+        ("Environment", Environment::LOCAL.to_owned()),
+        ("DatabaseUrl", Postgres::url(layout)),
+        ("RedisUrl", Redis::url(layout)),
+        ("TokenKeySet", secrets.key_set()),
+        ("TokenSigningKey", secrets.signing_key()),
+        ("AdminPassword", vars.get("ADMIN_PASSWORD").unwrap_or(ADMIN_PASSWORD).to_owned()),
+        ("LogLevel", vars.get("LOG_LEVEL").unwrap_or("info").to_owned()),
+    ]);
+    Ok(Setup {
+        template: args.template.clone(),
+        part: Part::Everything,
+        parameters,
+        vars: vars.get("NODE_ID").map(|node| ("NODE_ID", node.to_owned())).into_iter().collect(),
+        stack: None,
+        region: None,
+        mode: Mode::choose(args.mode, vars.get("HALYARD_MODE"), Mode::Standard)?,
+        unlimited: args.no_rate_limits || vars.get("RATE_LIMITS") == Some("off"),
+        trusted_peers: Vec::new(),
+        backing: Backing::of(args, layout),
+    })
+}
+
+/// Says where it is.
+fn announce(args: &ServeArgs, layout: &Layout, engine: &Engine) -> Result<(), LocalError> {
     let url = engine.url();
     Instance { pid: std::process::id().cast_signed(), url: Some(url.clone()) }.write(layout)?;
     if !args.detached {
@@ -77,8 +129,31 @@ async fn attend(args: &ServeArgs, layout: &Layout, engine: &Engine, stack: &mut 
             layout.logs().display()
         ));
     }
-    if args.demo {
-        demo::run(&DemoArgs::local(&url)).await?;
+    Ok(())
+}
+
+/// Ends when the template has been edited, and makes sense. Never where functions are linked in: they are those of the
+/// template that they were built with.
+async fn edited(setup: &Setup) -> Result<(), LocalError> {
+    if !matches!(setup.backing, Backing::Endpoints { .. }) {
+        return std::future::pending().await;
+    }
+    let mut template = TemplateWatch::new(setup.template()?);
+    loop {
+        tokio::time::sleep(MEND_EVERY).await;
+        if template.changed() {
+            match setup.resolve() {
+                Ok(_) => return Ok(()),
+                Err(error) => console::say(&format!("The gateway goes on with the template as it was: {error}")),
+            }
+        }
+    }
+}
+
+/// Shows what it does if asked to, then keeps the servers alive. Ends only with an error.
+async fn attend(engine: &Engine, stack: &mut Stack, show: bool) -> Result<(), LocalError> {
+    if show {
+        demo::run(&DemoArgs::local(&engine.url())).await?;
         console::say("\nHalyard stays up; Ctrl-C stops it.");
     }
     let mut sweep = tokio::time::Instant::now();

@@ -133,8 +133,14 @@ pub(super) fn function(
     let inner = text.split_once(":path/2015-03-31/functions/").map_or(text, |(_, rest)| rest);
     let inner = inner.strip_suffix("/invocations").unwrap_or(inner);
     let name = inner.rsplit_once(":function:").map_or(inner, |(_, rest)| rest);
-    let name = name.split(':').next().unwrap_or(name);
-    find(functions, "function", at, |f| f.name == name, text).map(|f| f.id.clone())
+    let (name, qualifier) = name.split_once(':').map_or((name, None), |(name, qualifier)| (name, Some(qualifier)));
+    let function = find(functions, "function", at, |f| f.name == name, text)?;
+    match qualifier {
+        Some(alias) if alias != "$LATEST" && function.alias.as_deref() != Some(alias) => {
+            Err(TemplateError::resource(at.0, at.1, format!("{} publishes no alias {alias}", function.id)))
+        }
+        _ => Ok(function.id.clone()),
+    }
 }
 
 #[derive(Deserialize)]
@@ -143,7 +149,9 @@ struct SamRule {
     schedule: String,
     name: Option<String>,
     input: Option<String>,
-    retry_policy: Option<RetryPolicy>,
+    // Of the delivery to the function, which cannot fail here.
+    #[serde(rename = "RetryPolicy")]
+    _retry: Option<IgnoredAny>,
     #[serde(default, deserialize_with = "lenient::optional")]
     enabled: Option<bool>,
     state: Option<String>,
@@ -157,7 +165,9 @@ struct SamSchedule {
     schedule_expression: String,
     name: Option<String>,
     input: Option<String>,
-    retry_policy: Option<RetryPolicy>,
+    // Of the delivery to the function, which cannot fail here.
+    #[serde(rename = "RetryPolicy")]
+    _retry: Option<IgnoredAny>,
     state: Option<String>,
     schedule_expression_timezone: Option<String>,
     #[serde(rename = "Description")]
@@ -168,15 +178,6 @@ struct SamSchedule {
     _role: Option<IgnoredAny>,
     #[serde(rename = "OmitName")]
     _omit_name: Option<IgnoredAny>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct RetryPolicy {
-    #[serde(default, deserialize_with = "lenient::optional")]
-    maximum_retry_attempts: Option<u32>,
-    #[serde(rename = "MaximumEventAgeInSeconds")]
-    _age: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -195,7 +196,9 @@ struct Rule {
 struct Target {
     arn: String,
     input: Option<String>,
-    retry_policy: Option<RetryPolicy>,
+    // Of the delivery to the function, which cannot fail here.
+    #[serde(rename = "RetryPolicy")]
+    _retry: Option<IgnoredAny>,
     #[serde(rename = "Id")]
     _id: Option<IgnoredAny>,
     #[serde(rename = "RoleArn")]
@@ -222,7 +225,6 @@ struct Common {
     expression: String,
     name: Option<String>,
     input: Option<String>,
-    retry: Option<RetryPolicy>,
     enabled: bool,
     zone: Option<String>,
 }
@@ -244,8 +246,6 @@ impl Common {
             function,
             expression: self.expression.parse().map_err(|e| wrong("ScheduleExpression", format!("{e}")))?,
             input: input.map_err(|e| wrong("Input", format!("is not JSON: {e}")))?,
-            // An asynchronous invocation that fails is tried twice more.
-            retries: self.retry.and_then(|r| r.maximum_retry_attempts).unwrap_or(2).min(2),
             enabled: self.enabled,
         })
     }
@@ -264,12 +264,8 @@ pub(super) fn sam_rule(
     let rule: SamRule = reader.read(at.0, at.1, properties)?;
     let enabled = rule.enabled.unwrap_or(true) && on(rule.state.as_deref());
     let kind = ScheduleKind::Rule;
-    let SamRule { schedule, name, input, retry_policy, .. } = rule;
-    Common { kind, expression: schedule, name, input, retry: retry_policy, enabled, zone: None }.into_model(
-        at,
-        id,
-        at.0.to_owned(),
-    )
+    let SamRule { schedule, name, input, .. } = rule;
+    Common { kind, expression: schedule, name, input, enabled, zone: None }.into_model(at, id, at.0.to_owned())
 }
 
 pub(super) fn sam_schedule(
@@ -281,13 +277,8 @@ pub(super) fn sam_schedule(
     let schedule: SamSchedule = reader.read(at.0, at.1, properties)?;
     let enabled = on(schedule.state.as_deref());
     let kind = ScheduleKind::Scheduler;
-    let SamSchedule { schedule_expression, name, input, retry_policy, schedule_expression_timezone: zone, .. } =
-        schedule;
-    Common { kind, expression: schedule_expression, name, input, retry: retry_policy, enabled, zone }.into_model(
-        at,
-        id,
-        at.0.to_owned(),
-    )
+    let SamSchedule { schedule_expression, name, input, schedule_expression_timezone: zone, .. } = schedule;
+    Common { kind, expression: schedule_expression, name, input, enabled, zone }.into_model(at, id, at.0.to_owned())
 }
 
 /// `AWS::Events::Rule` and `AWS::Scheduler::Schedule`.
@@ -306,7 +297,6 @@ pub(super) fn rules(
                 expression: rule.schedule_expression.clone(),
                 name: rule.name.clone(),
                 input: target.input,
-                retry: target.retry_policy,
                 enabled,
                 zone: None,
             };
@@ -321,7 +311,6 @@ pub(super) fn rules(
             expression: schedule.schedule_expression,
             name: schedule.name,
             input: schedule.target.input,
-            retry: schedule.target.retry_policy,
             enabled: on(schedule.state.as_deref()),
             zone: schedule.schedule_expression_timezone,
         };

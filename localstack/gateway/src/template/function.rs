@@ -50,11 +50,32 @@ struct Function {
     #[serde(rename = "EphemeralStorage")]
     _storage: Option<IgnoredAny>,
     #[serde(rename = "AutoPublishAlias")]
-    _alias: Option<IgnoredAny>,
+    alias: Option<String>,
+    #[serde(rename = "AutoPublishAliasAllProperties")]
+    _all_properties: Option<IgnoredAny>,
+    #[serde(rename = "AutoPublishCodeSha256")]
+    _release: Option<IgnoredAny>,
+    #[serde(rename = "VersionDeletionPolicy")]
+    _versions: Option<IgnoredAny>,
+    #[serde(rename = "PropagateTags")]
+    _propagate: Option<IgnoredAny>,
+    event_invoke_config: Option<EventInvokeConfig>,
     #[serde(rename = "DeploymentPreference")]
     _deployment: Option<IgnoredAny>,
     #[serde(rename = "Tags")]
     _tags: Option<IgnoredAny>,
+}
+
+/// How asynchronous invocations are treated.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct EventInvokeConfig {
+    #[serde(default, deserialize_with = "lenient::optional")]
+    maximum_retry_attempts: Option<u32>,
+    #[serde(default, deserialize_with = "lenient::optional")]
+    maximum_event_age_in_seconds: Option<u64>,
+    #[serde(rename = "DestinationConfig")]
+    _destination: Option<IgnoredAny>,
 }
 
 /// Properties that are read apart: the environment variable by variable, the events one by one.
@@ -74,6 +95,7 @@ pub(super) fn functions(reader: &Reader<'_>) -> Result<BTreeMap<String, Function
         merged.extend(own.clone());
         merged.retain(|property, _| !APART.contains(&property.as_str()));
         let function: Function = reader.read(id, "", &Value::Object(merged))?;
+        let asynchronous = function.event_invoke_config.as_ref();
         let spec = FunctionSpec {
             id: id.to_owned(),
             name: reader.name(id)?,
@@ -81,6 +103,11 @@ pub(super) fn functions(reader: &Reader<'_>) -> Result<BTreeMap<String, Function
             timeout: Duration::from_secs(function.timeout.unwrap_or(3)),
             memory_mb: function.memory_size.unwrap_or(128),
             reserved_concurrency: function.reserved_concurrent_executions,
+            alias: function.alias,
+            retries: asynchronous.and_then(|c| c.maximum_retry_attempts).unwrap_or(2).min(2),
+            kept: asynchronous
+                .and_then(|c| c.maximum_event_age_in_seconds)
+                .map_or(Duration::from_hours(6), Duration::from_secs),
             environment,
         };
         functions.insert(id.to_owned(), spec);
@@ -113,6 +140,10 @@ fn environment(
             let value = match reader.resolver_text(value) {
                 Ok(text) if text.contains("{{resolve:") => {
                     EnvValue::Missing(format!("{text} is resolved by AWS when it deploys"))
+                }
+                // A function that starts on Lambda looks it up itself (`halyard_platform::secrets`).
+                Ok(text) if text.starts_with("secretsmanager:") => {
+                    EnvValue::Missing(format!("{text} is in Secrets Manager"))
                 }
                 Ok(text) => EnvValue::Known(text),
                 Err(reason) => EnvValue::Missing(reason),

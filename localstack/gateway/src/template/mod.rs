@@ -10,6 +10,7 @@ mod document;
 mod error;
 mod events;
 mod function;
+mod grants;
 mod lenient;
 mod model;
 mod resolve;
@@ -19,6 +20,7 @@ mod storage;
 
 pub use document::Template;
 pub use error::TemplateError;
+pub use grants::{Grants, Statement};
 pub use model::{
     Api, Authorizer, BatchRules, Cors, EnvValue, EventSourceMapping, FunctionSpec, QueueSpec, Redrive, Route, RouteKey,
     ScheduleExpression, ScheduleKind, ScheduleSpec, Stack, Stage, TableSpec, Throttle,

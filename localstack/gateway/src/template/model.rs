@@ -152,6 +152,13 @@ pub struct FunctionSpec {
     pub memory_mb: u32,
     /// `ReservedConcurrentExecutions`.
     pub reserved_concurrency: Option<u32>,
+    /// `AutoPublishAlias`: what callers name besides the function.
+    pub alias: Option<String>,
+    /// `EventInvokeConfig.MaximumRetryAttempts`: how often an asynchronous invocation that failed is tried again.
+    /// Source: <https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html>.
+    pub retries: u32,
+    /// `EventInvokeConfig.MaximumEventAgeInSeconds`: how long one waits for its function while that is busy or away.
+    pub kept: Duration,
     /// `Environment.Variables`.
     pub environment: BTreeMap<String, EnvValue>,
 }
@@ -244,8 +251,6 @@ pub struct ScheduleSpec {
     pub expression: ScheduleExpression,
     /// A constant payload instead of the event.
     pub input: Option<serde_json::Value>,
-    /// How often a failed invocation is tried again.
-    pub retries: u32,
     /// Whether it fires at all.
     pub enabled: bool,
 }

@@ -269,11 +269,25 @@ impl<'a> Resolver<'a> {
         Ok(out)
     }
 
+    /// `Function.Alias`, which SAM makes of `AutoPublishAlias`: the alias' ARN.
+    fn alias(&self, id: &str, depth: u8) -> Resolved<String> {
+        let depth = depth.checked_sub(1).ok_or("the references go round in a circle")?;
+        let resource = self.resource(id)?;
+        let globals = self.template.globals.get("Function").and_then(|function| function.get("AutoPublishAlias"));
+        let Some(alias) = resource.properties.get("AutoPublishAlias").or(globals) else {
+            return Err(format!("{id}.Alias: the function publishes no alias"));
+        };
+        Ok(format!("{}:{}", self.attribute(id, "Arn", depth)?, self.text_at(alias, depth)?))
+    }
+
     fn resource(&self, id: &str) -> Resolved<&'a RawResource> {
         self.template.resources.get(id).ok_or_else(|| format!("there is no parameter and no resource named {id}"))
     }
 
     fn resource_ref(&self, id: &str, depth: u8) -> Resolved<String> {
+        if let Some(function) = id.strip_suffix(".Alias") {
+            return self.alias(function, depth);
+        }
         let resource = self.resource(id)?;
         let name = self.name_at(id, resource, depth)?;
         Ok(match resource.kind.as_str() {
@@ -282,7 +296,10 @@ impl<'a> Resolver<'a> {
                 id.to_owned()
             }
             "AWS::ApiGatewayV2::Stage" => "$default".to_owned(),
-            "AWS::Serverless::Function" | "AWS::DynamoDB::Table" | "AWS::Lambda::Function" => name,
+            "AWS::Serverless::Function" | "AWS::DynamoDB::Table" | "AWS::Lambda::Function" | "AWS::Logs::LogGroup" => {
+                name
+            }
+            "AWS::IAM::ManagedPolicy" => self.global_arn("iam", &format!("policy/{name}")),
             kind => return Err(format!("{id} is a {kind}, which has no local counterpart")),
         })
     }
@@ -291,12 +308,15 @@ impl<'a> Resolver<'a> {
         let resource = self.resource(id)?;
         let name = self.name_at(id, resource, depth)?;
         Ok(match (resource.kind.as_str(), attribute) {
+            ("AWS::Serverless::Function", "Alias") => self.alias(id, depth)?,
             ("AWS::SQS::Queue", "Arn") => self.arn("sqs", &name),
             ("AWS::SQS::Queue", "QueueName") => name,
             ("AWS::SQS::Queue", "QueueUrl") => self.resource_ref(id, depth)?,
             ("AWS::Serverless::Function" | "AWS::Lambda::Function", "Arn") => {
                 self.arn("lambda", &format!("function:{name}"))
             }
+            ("AWS::Logs::LogGroup", "Arn") => self.arn("logs", &format!("log-group:{name}:*")),
+            ("AWS::IAM::Role", "Arn") => self.global_arn("iam", &format!("role/{name}")),
             ("AWS::DynamoDB::Table", "Arn") => self.arn("dynamodb", &format!("table/{name}")),
             ("AWS::ApiGatewayV2::Api", "ApiId") => id.to_owned(),
             ("AWS::ApiGatewayV2::Authorizer", "AuthorizerId") | ("AWS::ApiGatewayV2::Integration", "IntegrationId") => {
@@ -311,6 +331,9 @@ impl<'a> Resolver<'a> {
         let property = match resource.kind.as_str() {
             "AWS::SQS::Queue" => "QueueName",
             "AWS::DynamoDB::Table" => "TableName",
+            "AWS::Logs::LogGroup" => "LogGroupName",
+            "AWS::IAM::Role" => "RoleName",
+            "AWS::IAM::ManagedPolicy" => "ManagedPolicyName",
             "AWS::Serverless::Function" | "AWS::Lambda::Function" => "FunctionName",
             _ => return Ok(id.to_owned()),
         };
@@ -318,6 +341,19 @@ impl<'a> Resolver<'a> {
             Some(name) => self.text_at(name, depth),
             None => Ok(format!("{}-{id}", self.inputs.stack)),
         }
+    }
+
+    /// The ARN of a role or a managed policy.
+    pub fn arn_of(&self, id: &str) -> Resolved<String> {
+        match self.resource(id)?.kind.as_str() {
+            "AWS::IAM::ManagedPolicy" => self.resource_ref(id, DEPTH),
+            _ => self.attribute(id, "Arn", DEPTH),
+        }
+    }
+
+    /// The ARN of something that is in no region.
+    fn global_arn(&self, service: &str, rest: &str) -> String {
+        format!("arn:aws:{service}::{}:{rest}", self.inputs.account)
     }
 
     pub fn arn(&self, service: &str, rest: &str) -> String {

@@ -11,9 +11,10 @@ use super::{
 };
 
 /// What only AWS has a use for: it changes nothing about how functions, queues and routes behave on one machine.
-const LEFT_TO_AWS: [&str; 14] = [
+const LEFT_TO_AWS: [&str; 15] = [
     "AWS::CloudFormation::",
     "AWS::CloudWatch::",
+    "AWS::CodeDeploy::",
     "AWS::EC2::",
     "AWS::ElastiCache::",
     "AWS::IAM::",
@@ -29,9 +30,11 @@ const LEFT_TO_AWS: [&str; 14] = [
 ];
 
 /// Properties that nothing here reads: they may name what only AWS has.
-const UNREAD: [&str; 11] = [
+const UNREAD: [&str; 13] = [
     "AccessLogSettings",
     "AuthorizerCredentialsArn",
+    "CodeUri",
+    "DeploymentPreference",
     "KmsMasterKeyId",
     "LoggingConfig",
     "Policies",
@@ -82,7 +85,7 @@ impl Template {
 }
 
 impl<'a> Reader<'a> {
-    fn new(template: &'a Template, inputs: &'a Inputs) -> Result<Self, TemplateError> {
+    pub fn new(template: &'a Template, inputs: &'a Inputs) -> Result<Self, TemplateError> {
         let resolver = Resolver { template, inputs };
         let mut present = Vec::new();
         for (id, resource) in &template.resources {

@@ -370,3 +370,35 @@ async fn head_reaches_functions_by_any_and_keeps_the_length() {
     assert_eq!(gateway.request(head).await.status(), 404, "GET is not HEAD");
     gateway.shutdown(SOON).await;
 }
+
+#[tokio::test]
+async fn a_gateway_that_leaves_ends_connections_with_their_next_answer_and_then_lets_nobody_in() {
+    let mut fixture = Fixture::new().with("web", web);
+    fixture.change = Box::new(|config| config.listen = Some(([127, 0, 0, 1], 0).into()));
+    let gateway = fixture.start().await;
+    let address = gateway.address().expect("it listens");
+    let request = b"GET /open/a HTTP/1.1\r\nhost: x\r\n\r\n";
+    let mut kept = tokio::net::TcpStream::connect(address).await.expect("a connection");
+    kept.write_all(request).await.expect("a request");
+    let (head, _) = read_answer(&mut kept).await;
+    assert!(!head.contains("connection: close"), "{head}");
+    let draining = tokio::spawn(gateway.drain(Duration::from_secs(1), SOON));
+    // Either of them may come first: a grace that has begun is seen by the next answer.
+    let last = tokio::time::timeout(SOON, async {
+        loop {
+            let mut stream = tokio::net::TcpStream::connect(address).await?;
+            stream.write_all(request).await?;
+            let (head, _) = read_answer(&mut stream).await;
+            if head.contains("connection: close") {
+                // And it is closed.
+                return stream.read(&mut [0; 8]).await;
+            }
+        }
+    });
+    assert_eq!(last.await.expect("in time").expect("a new connection is still taken"), 0);
+    kept.write_all(request).await.expect("a request");
+    let (head, _) = read_answer(&mut kept).await;
+    assert!(head.starts_with("http/1.1 200") && head.contains("connection: close"), "{head}");
+    assert!(draining.await.expect("it ends"), "nothing was left");
+    assert!(tokio::net::TcpStream::connect(address).await.is_err(), "nobody listens any more");
+}

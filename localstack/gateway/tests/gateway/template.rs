@@ -44,6 +44,7 @@ fn references_become_names_urls_and_arns() {
     assert_eq!(known("SHARED"), "own value wins");
     assert_eq!(known("JOINED"), "a-small");
     assert_eq!(known("SIZE"), "7");
+    assert_eq!(known("GUARD"), "arn:aws:lambda:us-east-1:000000000000:function:shop-Guard:live");
     assert!(!work.environment.contains_key("ABSENT") || known("ABSENT").is_empty());
     assert_eq!(work.timeout, Duration::from_secs(20));
     assert_eq!(work.reserved_concurrency, Some(7));
@@ -52,9 +53,20 @@ fn references_become_names_urls_and_arns() {
 }
 
 #[test]
+fn an_alias_stands_for_the_function_that_publishes_it() {
+    let stack = resolve(FIXTURE).unwrap_or_else(|e| panic!("{e}"));
+    let aliases: Vec<_> = ["Guard", "Front"].iter().map(|id| stack.functions[*id].alias.as_deref()).collect();
+    assert_eq!(aliases, [Some("live"), None]);
+    let api = stack.api.expect("an API");
+    for authorizer in api.authorizers.values() {
+        assert_eq!(authorizer.function, "Guard", "{}", authorizer.id);
+    }
+}
+
+#[test]
 fn a_variable_that_has_no_value_here_is_marked_and_not_invented() {
     let stack = resolve(FIXTURE).unwrap_or_else(|e| panic!("{e}"));
-    for name in ["SECRET", "BUCKET_POLICY"] {
+    for name in ["SECRET", "BUCKET_POLICY", "LOOKED_UP"] {
         assert!(matches!(stack.functions["Work"].environment[name], EnvValue::Missing(_)), "{name}");
     }
 }
@@ -75,7 +87,7 @@ fn queues_mappings_tables_and_schedules_are_read() {
     assert_eq!(table.ttl_attribute.as_deref(), Some("expires_at"));
     let schedule = stack.schedules.iter().find(|s| s.id == "Work.Tick").expect("the schedule");
     assert_eq!(schedule.expression, ScheduleExpression::Rate(Duration::from_mins(1)));
-    assert_eq!(schedule.retries, 0);
+    assert_eq!((stack.functions[&schedule.function].retries, stack.functions["Front"].retries), (0, 2));
     assert_eq!(stack.schedules.iter().find(|s| s.id == "Nightly").expect("the rule").name, "nightly");
 }
 
@@ -118,6 +130,8 @@ fn errors_name_the_resource_and_the_property() {
         ("Type: AWS::SQS::Queue", "Type: AWS::Kinesis::Stream", "Type", "no local counterpart"),
         ("Type: SQS", "Type: HttpApi", "Events.Jobs.Type", "AWS::ApiGatewayV2"),
         ("AuthorizerId: !Ref Bearer", "AuthorizerId: nobody", "resource ThingRoute, AuthorizerId", "nobody"),
+        ("Function: !Ref Guard.Alias", "Function: !Ref Front.Alias", "Bearer, AuthorizerUri", "publishes no alias"),
+        ("FunctionName: !Ref Front\n", "FunctionName: !Sub ${Front}:old\n", "Extra, FunctionName", "no alias old"),
     ];
     for (from, to, place, about) in cases {
         let error = refused(from, to);

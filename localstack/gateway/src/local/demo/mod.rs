@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use self::progress::Progress;
-use super::{cli::DemoArgs, client::Client, console, engine::ADMIN_PASSWORD, error::LocalError, places};
+use super::{cli::DemoArgs, client::Client, console, error::LocalError, places, secrets::ADMIN_PASSWORD};
 
 /// How often the status is read: often enough for a bar that moves, within the limit of 100 reads a minute.
 const LOOK: Duration = Duration::from_millis(700);
