@@ -19,12 +19,16 @@ PYTHON
 }
 
 # Starts the stand-in for AWS in the directory $1 and sets AWS_PORT and MINISTACK_PID. Its environment is a clean one:
-# whatever it runs inherits it.
+# whatever it runs inherits it, its own address (which it tells to functions in Python and Node only) included. It leads
+# a session of its own, so that it outlives a script that leaves it running, and writes its number to $1/pid.
 start_ministack() {
     mkdir -p "$1"
     AWS_PORT=$(free_port 21566)
-    (cd "$1" && exec env -i PATH="$PATH" HOME="$1" TMPDIR="$1" LC_ALL=C.UTF-8 \
-        GATEWAY_PORT="$AWS_PORT" BIND_HOST=127.0.0.1 MINISTACK_HOST=localhost \
+    setsid=$(command -v setsid || true)
+    # shellcheck disable=SC2016 # the inner shell's own number
+    (cd "$1" && exec $setsid sh -c 'echo $$ >pid && exec "$@"' sh env -i PATH="$PATH" HOME="$1" TMPDIR="$1" LC_ALL=C.UTF-8 \
+        GATEWAY_PORT="$AWS_PORT" BIND_HOST=127.0.0.1 MINISTACK_HOST=localhost IOT_MTLS_ENABLED=0 \
+        AWS_ENDPOINT_URL="http://127.0.0.1:$AWS_PORT" \
         "$ROOT/.local/venv/bin/ministack") >"$1/ministack.log" 2>&1 </dev/null &
     MINISTACK_PID=$!
     tries=0
@@ -43,4 +47,9 @@ stop() {
     [ -n "${1:-}" ] || return 0
     kill "$1" 2>/dev/null || true
     wait "$1" 2>/dev/null || true
+}
+
+# The SHA-256 of files or of standard input, as sha256sum prints it.
+sha256() {
+    if command -v sha256sum >/dev/null 2>&1; then sha256sum "$@"; else shasum -a 256 "$@"; fi
 }
