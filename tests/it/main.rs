@@ -3,8 +3,18 @@
 mod anonymous;
 mod architecture;
 mod auth;
+mod backups;
+mod canary;
 mod contract;
+mod data_stack;
+mod docker;
 mod e2e;
+mod emulated;
+mod fidelity;
+mod grants;
+mod migrations;
+mod nginx;
+mod redis_cluster;
 mod resilience;
 mod round_trips;
 mod status;
@@ -13,6 +23,7 @@ mod tasks;
 mod template;
 mod tracing_ids;
 mod watch;
+mod workflows;
 
 /// Compares an answer with the snapshot of this name, beside the test's file.
 #[macro_export]

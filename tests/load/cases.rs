@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::{
     Options,
     client::{self, Connection, MakeRequest, Run, Until, quantile},
-    data, procfs,
+    data, nginx, procfs,
     report::{Line, Report},
     server::Server,
 };
@@ -40,6 +40,9 @@ pub async fn run_all(
     }
     if wanted("protected") {
         report.lines.push(throughput(mode, options, server, "protected", 0.16, &get(server, "/api/protected")).await?);
+    }
+    if wanted("protected_nginx") {
+        report.lines.push(nginx::protected(mode, options, server, &get(server, "/api/protected")).await?);
     }
     if wanted("submit_to_start") {
         report.lines.push(submit_to_start(mode, server).await?);
@@ -212,12 +215,12 @@ fn request(method: Method, path: &str, bearer: Option<&str>, body: Option<&Value
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
-fn per_request(cpu_seconds: f64, requests: usize) -> f64 {
+pub fn per_request(cpu_seconds: f64, requests: usize) -> f64 {
     cpu_seconds * 1000.0 / requests.max(1) as f64
 }
 
 /// Who used the CPU: milliseconds a request, by the program's name.
-fn shares_of(before: &[(String, f64)], after: &[(String, f64)], requests: usize) -> String {
+pub fn shares_of(before: &[(String, f64)], after: &[(String, f64)], requests: usize) -> String {
     let was = |name: &str| before.iter().find(|(n, _)| n == name).map_or(0.0, |(_, s)| *s);
     let mut parts: Vec<(String, f64)> =
         after.iter().map(|(name, seconds)| (name.clone(), per_request(seconds - was(name), requests))).collect();
@@ -227,7 +230,7 @@ fn shares_of(before: &[(String, f64)], after: &[(String, f64)], requests: usize)
     parts.join(", ")
 }
 
-fn line(mode: &'static str, case: &str, run: &Run, cpu: f64, target: Option<(String, bool)>, note: String) -> Line {
+pub fn line(mode: &'static str, case: &str, run: &Run, cpu: f64, target: Option<(String, bool)>, note: String) -> Line {
     Line {
         case: case.to_owned(),
         mode,

@@ -2,23 +2,33 @@
 
 use std::{
     net::SocketAddr,
+    path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
+use halyard_tests::tls;
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
+use hyper_rustls::HttpsConnector;
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::{TokioExecutor, TokioIo},
+};
 use tokio::net::TcpStream;
 
 /// Connections at a time, as the figures are stated.
 pub const CONNECTIONS: usize = 16;
 
 /// One keep-alive connection.
-pub struct Connection {
-    send: SendRequest<Full<Bytes>>,
+pub struct Connection(Way);
+
+enum Way {
+    Plain(SendRequest<Full<Bytes>>),
+    /// A pool of one, and what stands before each path.
+    Tls(Box<Client<HttpsConnector<HttpConnector>, Full<Bytes>>>, String),
 }
 
 impl Connection {
@@ -28,13 +38,29 @@ impl Connection {
         stream.set_nodelay(true).map_err(|e| e.to_string())?;
         let (send, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|e| e.to_string())?;
         tokio::spawn(connection);
-        Ok(Self { send })
+        Ok(Self(Way::Plain(send)))
+    }
+
+    /// A connection over TLS to `base` (`https://localhost:8443`), made when it is first used, to whoever shows a
+    /// certificate of this file.
+    pub fn over_tls(base: &str, trusted: &Path) -> Self {
+        let client = Client::builder(TokioExecutor::new()).build(tls::connector(Some(trusted)));
+        Self(Way::Tls(Box::new(client), base.to_owned()))
     }
 
     /// Sends one request and reads the whole answer.
-    pub async fn call(&mut self, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes), String> {
-        self.send.ready().await.map_err(|e| e.to_string())?;
-        let response = self.send.send_request(request).await.map_err(|e| e.to_string())?;
+    pub async fn call(&mut self, mut request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes), String> {
+        let response = match &mut self.0 {
+            Way::Plain(send) => {
+                send.ready().await.map_err(|e| e.to_string())?;
+                send.send_request(request).await.map_err(|e| e.to_string())?
+            }
+            Way::Tls(client, base) => {
+                let uri = format!("{base}{}", request.uri()).parse().map_err(|e| format!("{e}"))?;
+                *request.uri_mut() = uri;
+                client.request(request).await.map_err(|e| format!("{base}: {e:?}"))?
+            }
+        };
         let status = response.status();
         let body = response.into_body().collect().await.map_err(|e| e.to_string())?.to_bytes();
         Ok((status, body))
@@ -63,6 +89,8 @@ pub struct Run {
     pub latencies: Vec<u32>,
     /// Bodies, when they were asked for.
     pub bodies: Vec<Bytes>,
+    /// The connections, to be used again.
+    pub connections: Vec<Connection>,
 }
 
 impl Run {
@@ -88,11 +116,21 @@ pub fn quantile(ascending: &[u32], q: f64) -> f64 {
 /// Runs `make`'s requests over [`CONNECTIONS`] connections. Any answer but 200 ends the run with an error: a figure
 /// over refused requests would say nothing.
 pub async fn run(to: SocketAddr, until: Until, keep_bodies: bool, make: &MakeRequest) -> Result<Run, String> {
-    let next = Arc::new(std::sync::atomic::AtomicUsize::new(0));
     let mut connections = Vec::new();
     for _ in 0..CONNECTIONS {
         connections.push(Connection::open(to).await?);
     }
+    run_over(connections, until, keep_bodies, make).await
+}
+
+/// The same over these connections.
+pub async fn run_over(
+    connections: Vec<Connection>,
+    until: Until,
+    keep_bodies: bool,
+    make: &MakeRequest,
+) -> Result<Run, String> {
+    let next = Arc::new(std::sync::atomic::AtomicUsize::new(0));
     let start = Instant::now();
     let workers: Vec<_> = connections
         .into_iter()
@@ -100,9 +138,11 @@ pub async fn run(to: SocketAddr, until: Until, keep_bodies: bool, make: &MakeReq
             tokio::spawn(work(connection, until, start, Arc::clone(&next), keep_bodies, Arc::clone(make)))
         })
         .collect();
-    let mut run = Run { answered: 0, took: Duration::ZERO, latencies: Vec::new(), bodies: Vec::new() };
+    let mut run =
+        Run { answered: 0, took: Duration::ZERO, latencies: Vec::new(), bodies: Vec::new(), connections: Vec::new() };
     for worker in workers {
-        let (latencies, bodies) = worker.await.map_err(|e| e.to_string())??;
+        let (latencies, bodies, connection) = worker.await.map_err(|e| e.to_string())??;
+        run.connections.push(connection);
         run.latencies.extend(latencies);
         run.bodies.extend(bodies);
     }
@@ -119,7 +159,7 @@ async fn work(
     next: Arc<std::sync::atomic::AtomicUsize>,
     keep_bodies: bool,
     make: MakeRequest,
-) -> Result<(Vec<u32>, Vec<Bytes>), String> {
+) -> Result<(Vec<u32>, Vec<Bytes>, Connection), String> {
     let (mut latencies, mut bodies) = (Vec::new(), Vec::new());
     loop {
         let n = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
@@ -128,7 +168,7 @@ async fn work(
             Until::Count(limit) => n >= limit,
         };
         if done {
-            return Ok((latencies, bodies));
+            return Ok((latencies, bodies, connection));
         }
         let sent = Instant::now();
         let (status, body) = connection.call(make(n)).await?;

@@ -6,7 +6,9 @@
 
 mod cases;
 mod client;
+mod cold;
 mod data;
+mod nginx;
 mod procfs;
 mod report;
 mod server;
@@ -50,6 +52,13 @@ fn main() -> ExitCode {
 
 async fn run(options: &Options) -> Result<(), String> {
     let mut report = Report::default();
+    if "cold_start".contains(&options.only) {
+        cold::measure(&mut report).await?;
+    }
+    if options.only.starts_with("cold") {
+        println!("{}", report.table());
+        return Ok(());
+    }
     for &mode in &options.modes {
         server::measure(mode, options, &mut report).await?;
     }

@@ -64,9 +64,19 @@ impl Actor {
 
     /// Signs in again: a new session.
     pub async fn sign_in(&mut self) {
+        let answer = self.try_login().await;
+        self.signed_in(&answer.expect(200));
+    }
+
+    /// Asks for a new session.
+    pub async fn try_login(&self) -> TestResponse {
         let body = json!({"username": self.username, "password": self.password});
-        let answer = self.request(Method::POST, "/auth/login").without_token().json(&body).send().await;
-        let answer = answer.expect(200).json();
+        self.request(Method::POST, "/auth/login").without_token().json(&body).send().await
+    }
+
+    /// Takes the session of a login's answer.
+    pub fn signed_in(&mut self, answer: &TestResponse) {
+        let answer = answer.json();
         self.access_token = answer["data"]["access_token"].as_str().map(str::to_owned);
         self.refresh_token = answer["data"]["refresh_token"].as_str().map(str::to_owned);
         self.user_id = answer["data"]["user"]["id"].as_i64().expect("the user's number");

@@ -1,6 +1,7 @@
 //! An application for one test: the gateway and every function in this process, without a socket.
 
 use std::{
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -19,6 +20,7 @@ use crate::{
     actor::Actor,
     builder::AppBuilder,
     database::TestDatabase,
+    granted::Ledger,
     proxy::CountingProxy,
     response::TestResponse,
     transport::{Boxed, Transport},
@@ -45,6 +47,7 @@ pub(crate) struct Parts {
     pub entropy: Arc<Entropy>,
     pub queue: Arc<UnreliableQueue>,
     pub twins: Twins,
+    pub ledger: Arc<Ledger>,
     pub database: TestDatabase,
     pub proxy: Option<CountingProxy>,
     pub redis_url: String,
@@ -70,6 +73,21 @@ impl TestApp {
     /// Its database.
     pub fn database(&self) -> &TestDatabase {
         &self.parts.database
+    }
+
+    /// Where it listens. Needs [`AppBuilder::listening_behind`].
+    pub fn address(&self) -> SocketAddr {
+        self.parts.gateway.address().expect("an application on a socket")
+    }
+
+    /// What the functions asked of AWS so far.
+    pub fn ledger(&self) -> &Ledger {
+        &self.parts.ledger
+    }
+
+    /// How often a function was invoked so far.
+    pub fn invocations(&self, function: &str) -> u64 {
+        self.parts.gateway.counts(function).invocations
     }
 
     /// The way in.
@@ -179,6 +197,8 @@ impl Drop for TestApp {
             })
         });
         let left = ended.join().unwrap_or_default();
+        let denied = self.parts.ledger.denied();
+        assert!(std::thread::panicking() || denied.is_empty(), "the template grants too little: {denied:#?}");
         assert!(allowed || left.is_empty(), "the test leaves unfinished work behind: {left:#?}");
     }
 }

@@ -1,6 +1,10 @@
 //! How a test's application is put together.
 
-use std::sync::{Arc, atomic::AtomicBool};
+use std::{
+    collections::BTreeMap,
+    net::Ipv4Addr,
+    sync::{Arc, atomic::AtomicBool},
+};
 
 use halyard_cloud::{
     queue::{DeadLetter, Queue, QueueConfig, QueueName, QueueTwin},
@@ -8,8 +12,8 @@ use halyard_cloud::{
 };
 use halyard_domain::{Clock, Entropy, ManualClock, SystemClock};
 use halyard_gateway::{
-    Gateway, GatewayConfig, InvokeConfig, Limits, functions,
-    template::{Inputs, Stack, Template},
+    Gateway, GatewayConfig, InvokeConfig, Limits, TrustedPeers,
+    template::{Grants, Inputs, Stack, Template},
 };
 use halyard_platform::Twins;
 
@@ -17,6 +21,8 @@ use crate::{
     app::TestApp,
     database::TestDatabase,
     environment::Servers,
+    granted::{self, Ledger},
+    process::free_port,
     proxy::CountingProxy,
     routes::repository,
     seed,
@@ -34,6 +40,7 @@ pub struct AppBuilder {
     live: bool,
     one_at_a_time: bool,
     counting: bool,
+    trusted_peers: Option<Vec<TrustedPeers>>,
     vars: Vec<(String, String)>,
 }
 
@@ -86,6 +93,14 @@ impl AppBuilder {
         self
     }
 
+    /// On a socket, too: [`TestApp::address`]. What these peers say of their clients is believed.
+    #[must_use]
+    pub fn listening_behind(mut self, peers: &[&str]) -> Self {
+        let peer = |text: &&str| text.parse().unwrap_or_else(|e| panic!("{e}"));
+        self.trusted_peers = Some(peers.iter().map(peer).collect());
+        self
+    }
+
     /// With this variable for every function.
     #[must_use]
     pub fn var(mut self, name: &str, value: &str) -> Self {
@@ -110,19 +125,24 @@ impl AppBuilder {
         let entropy = if self.live { Entropy::from_os().expect("randomness") } else { Entropy::seeded(1) };
         let entropy = Arc::new(entropy);
         let variables = seed::variables(&url, &redis_url, &namespace);
-        let stack = self.stack(&variables);
+        let (stack, grants) = self.stack(&variables);
         let twin: Arc<dyn Queue> = Arc::new(queue_twin(&stack, &clock));
         let queue = Arc::new(UnreliableQueue::new(twin));
         let tables = stack.tables.values().map(|t| TableName(t.name.clone()));
         let table = Arc::new(TableTwin::in_memory(tables).expect("tables in memory"));
         let twins = Twins { queue: queue.clone(), table };
 
-        let mut config =
-            GatewayConfig::new(stack.clone(), functions::halyard(), Arc::clone(&clock), Arc::clone(&entropy));
+        let ledger = Arc::new(Ledger::default());
+        let registry = granted::registry(&stack, &grants, &ledger);
+        let mut config = GatewayConfig::new(stack.clone(), registry, Arc::clone(&clock), Arc::clone(&entropy));
         config.vars = for_every_function(&variables);
         config.vars.extend(self.vars.iter().cloned());
         config.twins = Some(twins.clone());
         (config.poll, config.tick) = (self.live, self.live);
+        if let Some(peers) = self.trusted_peers {
+            config.listen = Some((Ipv4Addr::LOCALHOST, free_port()).into());
+            config.trusted_peers = peers;
+        }
         if self.managed {
             config.invoke = InvokeConfig::InProcess(Limits::managed(16));
         }
@@ -136,6 +156,7 @@ impl AppBuilder {
             entropy,
             queue,
             twins,
+            ledger,
             database,
             proxy,
             redis_url,
@@ -144,16 +165,18 @@ impl AppBuilder {
         })
     }
 
-    fn stack(&self, variables: &[(String, String)]) -> Stack {
+    fn stack(&self, variables: &[(String, String)]) -> (Stack, BTreeMap<String, Grants>) {
         let text = std::fs::read_to_string(repository("infra/template.yaml")).expect("the template");
         let text = if self.one_at_a_time { text.replace("BatchSize: 10", "BatchSize: 1") } else { text };
         let template = Template::parse(&text).expect("the template");
         let value = |name: &str| variables.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone()).expect(name);
         let mut inputs = Inputs::default();
+        inputs.parameters.insert("SecretsPrefix".to_owned(), String::new());
         for (parameter, variable) in PARAMETERS {
             inputs.parameters.insert((*parameter).to_owned(), value(variable));
         }
-        template.resolve(&inputs).expect("a resolved template")
+        let grants = template.grants(&inputs).unwrap_or_else(|e| panic!("{e}"));
+        (template.resolve(&inputs).expect("a resolved template"), grants)
     }
 }
 
@@ -170,7 +193,7 @@ const PARAMETERS: &[(&str, &str)] = &[
 ];
 
 /// What the template has no parameter for.
-fn for_every_function(variables: &[(String, String)]) -> std::collections::BTreeMap<String, String> {
+fn for_every_function(variables: &[(String, String)]) -> BTreeMap<String, String> {
     let by_parameter = |name: &String| PARAMETERS.iter().any(|(_, variable)| variable == name);
     variables.iter().filter(|(name, _)| !by_parameter(name)).cloned().collect()
 }

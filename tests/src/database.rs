@@ -27,6 +27,15 @@ impl TestDatabase {
         this
     }
 
+    /// A database with nothing in it.
+    pub async fn create_empty(server_url: &str) -> Self {
+        let mut server = connect(server_url).await;
+        let this = Self { server_url: server_url.to_owned(), name: unique("halyard_test") };
+        run(&mut server, &format!("drop database if exists {} with (force)", this.name)).await;
+        run(&mut server, &format!("create database {}", this.name)).await;
+        this
+    }
+
     /// Where it is.
     pub fn url(&self) -> String {
         with_database(&self.server_url, &self.name)

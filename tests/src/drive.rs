@@ -4,6 +4,7 @@ use std::{sync::atomic::Ordering, time::Duration};
 
 use aws_lambda_events::sqs::{SqsEvent, SqsMessage};
 use halyard_cloud::queue::{Outgoing, Queue as _, QueueName};
+use halyard_gateway::InvokeError;
 use halyard_platform::{
     Host,
     function::{Answer, Event, Invocation},
@@ -61,10 +62,16 @@ impl TestApp {
         self.parts.gateway.poll_once(&name.0).await.expect("the queue answers").received
     }
 
-    /// Fires the beat and waits for it; gives its report.
+    /// Fires the beat and waits for it; gives its report, which is in the error when a step has failed.
     pub async fn beat(&self) -> Value {
         match self.parts.gateway.fire("BeatFunction").await {
             Ok(Answer::Plain(report)) => report,
+            Err(InvokeError::Function { message, .. }) if message.contains(": {") => {
+                let at = message.find('{').unwrap_or_default();
+                let report: Value = serde_json::from_str(&message[at..]).expect("a report");
+                assert!(report["failed"].as_array().is_some_and(|steps| !steps.is_empty()), "{report}");
+                report
+            }
             other => panic!("beat: {other:?}"),
         }
     }

@@ -68,7 +68,7 @@ impl HalyardProcess {
                 let log = fs::read_to_string(self.data_dir.join("halyard.out")).unwrap_or_default();
                 panic!("halyard ended with {status}: {log}");
             }
-            is_healthy(address).then_some(())
+            answers(address, "/health/status").then_some(())
         });
         start.elapsed()
     }
@@ -147,12 +147,13 @@ pub fn free_port() -> u16 {
         .expect("a free port")
 }
 
-fn is_healthy(address: SocketAddr) -> bool {
+/// Does `path` answer 200 there?
+pub(crate) fn answers(address: SocketAddr, path: &str) -> bool {
     use std::io::{Read as _, Write as _};
     let attempt = || -> std::io::Result<bool> {
         let mut stream = std::net::TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
         stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-        stream.write_all(b"GET /health/status HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")?;
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")?;
         let mut status = [0; 12];
         stream.read_exact(&mut status)?;
         Ok(&status == b"HTTP/1.1 200")

@@ -1,16 +1,17 @@
 //! How a request reaches the system: in process, or over HTTP to a base URL.
 
-use std::{fmt, future::Future, pin::Pin};
+use std::{fmt, future::Future, path::Path, pin::Pin};
 
 use bytes::Bytes;
 use http::{Request, Uri};
 use http_body_util::{BodyExt as _, Full};
+use hyper_rustls::HttpsConnector;
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
 };
 
-use crate::response::TestResponse;
+use crate::{response::TestResponse, tls};
 
 /// A future that owns what it needs.
 pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -21,17 +22,27 @@ pub trait Transport: Send + Sync + fmt::Debug {
     fn try_send(&self, request: Request<Bytes>) -> Boxed<'_, Result<TestResponse, String>>;
 }
 
-/// Over HTTP.
+/// Over HTTP, with or without TLS.
 #[derive(Debug, Clone)]
 pub struct Remote {
     base: String,
-    client: Client<HttpConnector, Full<Bytes>>,
+    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
 }
 
 impl Remote {
-    /// To `base`, for example `http://127.0.0.1:8080`.
+    /// To `base`, for example `http://127.0.0.1:8080`. For `https` the file `HALYARD_CA_FILE` says whom to trust, else the
+    /// system.
     pub fn new(base: &str) -> Self {
-        let client = Client::builder(TokioExecutor::new()).build_http();
+        Self::with(base, tls::ca_file().as_deref())
+    }
+
+    /// To `base`, which may only show a certificate of this PEM file.
+    pub fn trusting(base: &str, ca: &Path) -> Self {
+        Self::with(base, Some(ca))
+    }
+
+    fn with(base: &str, ca: Option<&Path>) -> Self {
+        let client = Client::builder(TokioExecutor::new()).build(tls::connector(ca));
         Self { base: base.trim_end_matches('/').to_owned(), client }
     }
 }

@@ -28,6 +28,7 @@ async fn validate_answers_401_to_whatever_is_not_a_good_access_token() {
         let answer = answer.header_value("authorization", value).send().await;
         assert_eq!(answer.code(), 401, "{token:?}: {}", answer.text());
         assert!(!answer.header("www-authenticate").is_empty(), "{token:?}");
+        assert_eq!(answer.header("x-auth-error"), answer.json()["error"], "{token:?}");
     }
     for scheme in ["Basic YTpi", "Bearer", "bearer", "Token abc", access.as_str()] {
         let answer = admin.request(Method::GET, "/auth/validate").without_token();

@@ -10,7 +10,7 @@ use halyard_cloud::{
     table::TableName,
 };
 use halyard_domain::{Clock as _, Entropy, SystemClock};
-use halyard_tests::{environment::variable, wait};
+use halyard_tests::{environment::Servers, wait};
 
 use super::queue::{MAX_RECEIVES, PATIENCE};
 
@@ -19,12 +19,7 @@ use super::queue::{MAX_RECEIVES, PATIENCE};
 /// # Panics
 /// With one sentence, when there is none.
 pub fn settings() -> AwsSettings {
-    let endpoint = variable("TEST_AWS_ENDPOINT");
-    assert!(
-        endpoint.is_some(),
-        "these tests need an SQS and DynamoDB endpoint in TEST_AWS_ENDPOINT: run them with `make test`, which starts one"
-    );
-    settings_for(endpoint)
+    settings_for(Some(Servers::from_env().aws().to_owned()))
 }
 
 /// Settings for any endpoint, with credentials that an emulator takes.

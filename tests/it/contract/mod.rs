@@ -6,10 +6,12 @@
 mod aws;
 mod cache;
 mod dead_endpoint;
+mod iam;
 mod limits;
 mod queue;
 mod reconnect;
 mod redis;
+mod secrets;
 mod sessions;
 mod table;
 mod table_file;

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use halyard_cloud::redis::Redis;
-use halyard_tests::environment::variable;
+use halyard_tests::environment::Servers;
 
 use super::aws::unique;
 
@@ -11,9 +11,7 @@ use super::aws::unique;
 /// # Panics
 /// With one sentence, when there is none.
 pub fn shared() -> Redis {
-    let url = variable("TEST_REDIS_URL")
-        .expect("these tests need a Redis server in TEST_REDIS_URL: run them with `make test`, which starts one");
-    Redis::new(&url, &unique("test")).expect("a good URL")
+    Redis::new(&Servers::from_env().redis_url, &unique("test")).expect("a good URL")
 }
 
 /// A moment to start from.

@@ -1,11 +1,11 @@
-use halyard_tests::Target;
+use halyard_tests::target;
 use http::Method;
 use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_account_lives_through_register_login_profile_refresh_and_logout() {
-    let target = Target::find().await;
-    let mut user = target.user("e2e-account").await;
+    let target = target!();
+    let mut user = target.new_user("e2e-account").await;
     let profile = user.get("/auth/profile").await.expect(200).json();
     assert_eq!(profile["data"]["user"]["username"], user.username);
     let change = json!({"full_name": "End To End", "preferences": {"timezone": "UTC"}});
@@ -18,17 +18,32 @@ async fn an_account_lives_through_register_login_profile_refresh_and_logout() {
 
     user.post("/auth/logout", json!({})).await.expect(200);
     // No authorizer stands in front of it: the end shows at once.
-    user.get("/auth/validate").await.expect(401);
+    user.get("/auth/validate").await.expect_problem(401, "token_revoked");
+    let renewed = renewed["data"]["refresh_token"].as_str().expect("a refresh token");
+    user.request(Method::POST, "/auth/refresh").bearer(renewed).send().await.expect(401);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_gets_in_without_a_good_token() {
-    let target = Target::find().await;
-    target.anonymous().get("/api/protected").await.expect(401);
-    let bad = target.anonymous().request(Method::GET, "/api/protected").bearer("not.a.token").send().await;
-    let bad = bad.expect(401);
-    assert_eq!(bad.header("content-type"), "application/problem+json");
-    assert!(!bad.header("www-authenticate").is_empty());
-    let body = json!({"username": "nobody-of-that-name", "password": "wrong password"});
-    target.anonymous().post("/auth/login", body).await.expect(401);
+async fn a_change_over_a_stale_copy_of_a_profile_is_refused() {
+    let target = target!();
+    let user = target.user("e2e-profile").await;
+    let etag = user.get("/auth/profile").await.expect(200).header("etag").to_owned();
+    let change = async |name: &str| {
+        let draft = user.request(Method::PUT, "/auth/profile").header("if-match", &etag);
+        draft.json(&json!({"full_name": name})).send().await
+    };
+    let changed = change("First").await.expect(200);
+    assert_ne!(changed.header("etag"), etag, "another version, another tag");
+    change("Second").await.expect_problem(412, "precondition_failed");
+    let profile = user.get("/auth/profile").await.expect(200).json();
+    assert_eq!(profile["data"]["user"]["full_name"], "First");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_is_given_once() {
+    let target = target!();
+    let user = target.user("e2e-name").await;
+    let email = format!("{}@example.com", target.unused_name("e2e-other"));
+    let again = json!({"username": user.username.to_uppercase(), "email": email, "password": user.password});
+    target.patiently_post("/auth/register", again).await.expect_problem(409, "username_taken");
 }

@@ -1,50 +1,35 @@
-use halyard_tests::Target;
+use halyard_tests::target;
+use http::Method;
 use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_task_is_submitted_watched_and_done() {
-    let target = Target::find().await;
+    let target = target!();
     let user = target.user("e2e-task").await;
     let id = user.submit(json!({"task_type": "sample", "data": {"message": "hello", "steps": 3}})).await;
     let task = target.finished(&user, &id).await;
     assert_eq!(task["status"], "completed", "{task}");
     assert_eq!(task["result"]["message"], "hello");
+    assert_eq!(task["progress"]["percentage"], 100.0);
+    assert_eq!(user.get(&format!("/tasks/result/{id}")).await.expect(200).json()["data"]["result"]["message"], "hello");
     assert!(user.get(&format!("/tasks/logs/{id}")).await.expect(200).text().contains("step 2 of 3"));
-    let stats = user.get("/tasks/stats").await.expect(200).json();
-    assert_eq!(stats["data"]["overview"]["completed_tasks"], 1);
     let list = user.get("/tasks?status=completed").await.expect(200).json();
     assert_eq!(list["data"]["items"][0]["task_id"], id.as_str());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_task_that_fails_is_retried_and_then_failed() {
-    let target = Target::find().await;
-    let user = target.user("e2e-retry").await;
-    let retry = json!({"max_retries": 1, "retry_delay": 1, "exponential_backoff": false});
-    let id = user.submit(json!({"task_type": "sample", "data": {"fail": "error"}, "retry_config": retry})).await;
-    let task = target.finished(&user, &id).await;
-    assert_eq!(task["status"], "failed", "{task}");
-    let states: Vec<&str> =
-        task["history"].as_array().expect("history").iter().filter_map(|e| e["status"].as_str()).collect();
-    assert_eq!(states, ["queued", "running", "retrying", "running", "failed"]);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn many_tasks_at_once_all_end() {
-    let target = Target::find().await;
-    let user = target.user("e2e-many").await;
-    let body = |n: usize| json!({"task_type": "sample", "data": {"message": n}, "priority": n % 10 + 1});
-    let ids = futures::future::join_all((0..30).map(|n| user.submit(body(n)))).await;
-    for id in &ids {
-        assert_eq!(target.finished(&user, id).await["status"], "completed");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_task_of_somebody_else_is_not_there() {
-    let target = Target::find().await;
-    let (owner, other) = (target.user("e2e-owner").await, target.user("e2e-other").await);
-    let id = owner.submit(json!({"task_type": "sample", "data": {}})).await;
-    other.get(&format!("/tasks/status/{id}")).await.expect(404);
-    target.finished(&owner, &id).await;
+async fn a_bad_submit_names_every_field_and_stores_nothing() {
+    let target = target!();
+    let user = target.user("e2e-bad").await;
+    let newest = async || user.get("/tasks?limit=1").await.expect(200).json()["data"]["items"].take();
+    let before = newest().await;
+    let body = json!({"task_type": "sample", "data": {}, "priority": 11, "timeout": 0, "expires_in": -1});
+    let problem = user.post("/tasks/submit", body).await.expect_problem(422, "validation_failed").json();
+    let pointers: Vec<&str> =
+        problem["errors"].as_array().expect("errors").iter().filter_map(|e| e["pointer"].as_str()).collect();
+    assert_eq!(pointers, ["/priority", "/timeout", "/expires_in"]);
+    user.post("/tasks/submit", json!({"task_type": "no_such_type", "data": {}})).await.expect(422);
+    let broken = user.request(Method::POST, "/tasks/submit").header("content-type", "application/json").body("{\"task");
+    broken.send().await.expect(400);
+    assert_eq!(newest().await, before);
 }

@@ -2,6 +2,7 @@
 
 mod capacity;
 mod database;
+mod nodes;
 mod process;
 mod queue;
 mod redis;

@@ -3,6 +3,7 @@
 mod accounts;
 mod intake;
 mod plans;
+mod rds_proxy;
 mod scratch;
 mod statistics;
 mod tasks;

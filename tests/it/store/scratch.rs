@@ -21,8 +21,7 @@ static NEXT: AtomicU32 = AtomicU32::new(0);
 
 impl Scratch {
     pub async fn new() -> Self {
-        let server = halyard_tests::environment::variable("TEST_DATABASE_URL")
-            .expect("these tests need a PostgreSQL server: run them with `make test`, which starts one");
+        let server = halyard_tests::environment::Servers::from_env().database_url;
         let name = format!("store_test_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let mut admin = PgConnection::connect(&server).await.expect("the test server");
         sqlx::query(AssertSqlSafe(format!("drop database if exists {name} with (force)")))

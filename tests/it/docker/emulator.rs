@@ -1,0 +1,58 @@
+//! MiniStack writes its state when it is stopped, and only then.
+
+use std::time::Duration;
+
+use halyard_tests::wait;
+use serde_json::json;
+
+use super::stack::{PATIENCE, REPAIR, Stack, completed_once, submit};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stopped_emulator_keeps_sessions_queues_and_tables() {
+    let stack = Stack::find().await;
+    let target = stack.target();
+    let user = target.new_user("stopped-emulator").await;
+    stack.stop("ministack");
+    stack.start("ministack").await;
+    // Not from a cache: whoever asks now asks the table.
+    stack.exec("redis", &["sh", "-c", "REDISCLI_AUTH=$(cat /run/secrets/redis_password) redis-cli flushall"]);
+    wait::until("the session to be good", PATIENCE, async || {
+        (user.get("/auth/validate").await.code() == 200).then_some(())
+    })
+    .await;
+    let ids = submit(&user, 3, 0).await;
+    completed_once(&target, &user, &ids).await;
+    stack.until_well().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_emulator_comes_back_empty_which_costs_sessions_and_no_task() {
+    let stack = Stack::find().await;
+    let target = stack.target();
+    let mut user = target.new_user("killed-emulator").await;
+    let ids = submit(&user, 30, 2000).await;
+    let old = user.clone();
+    stack.crash("ministack").await;
+    stack.until_healthy("ministack").await;
+    // What it does not know any more is refused, not believed.
+    wait::until("the session to be refused", PATIENCE, async || {
+        (old.get("/auth/validate").await.code() == 401).then_some(())
+    })
+    .await;
+    let answer = wait::until("somebody to sign in", PATIENCE, async || {
+        let answer = old.try_login().await;
+        (answer.code() == 200).then_some(answer)
+    })
+    .await;
+    user.signed_in(&answer);
+    // The gateway keeps an authorizer's answer for five seconds.
+    wait::until("the new session to be good", Duration::from_secs(30), async || {
+        (user.get("/api/protected").await.code() == 200).then_some(())
+    })
+    .await;
+    // Its queues and tables were made again: what rang for nobody is rung for, and new work is heard.
+    completed_once(&target, &user, &ids).await;
+    let id = user.submit(json!({"task_type": "sample", "data": {}})).await;
+    assert_eq!(target.finished_within(&user, &id, REPAIR).await["status"], "completed");
+    stack.until_well().await;
+}

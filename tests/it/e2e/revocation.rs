@@ -1,0 +1,78 @@
+//! A session that ended is refused everywhere within the bound that is stated.
+
+use std::time::{Duration, Instant};
+
+use halyard_tests::{Actor, Target, target, wait};
+use http::Method;
+use serde_json::{Value, json};
+
+/// 5 s in the gateway's cache of the authorizer's answer, 5 s in the cache of sessions.
+const BOUND: Duration = Duration::from_secs(10);
+
+/// Whatever is asked later than the bound after the end is refused, by whichever node answers.
+async fn is_refused_after_the_bound(session: &Actor, ended: Instant) {
+    wait::until("the bound to pass", 2 * BOUND, async || (ended.elapsed() > BOUND).then_some(())).await;
+    for path in ["/api/protected", "/tasks", "/auth/profile", "/tasks/stats", "/auth/validate", "/api/protected"] {
+        session.get(path).await.expect_problem(401, "token_revoked");
+    }
+    let task = json!({"task_type": "sample", "data": {}});
+    session.post("/tasks/submit", task).await.expect_problem(401, "token_revoked");
+}
+
+/// A second session that every cache knows.
+async fn warm_session(target: &Target, user: &Actor) -> Actor {
+    let session = target.session_of(user).await;
+    for path in ["/api/protected", "/tasks"] {
+        session.get(path).await.expect(200);
+    }
+    session
+}
+
+async fn sessions(user: &Actor) -> Vec<Value> {
+    user.get("/auth/sessions").await.expect(200).json()["data"]["items"].as_array().cloned().expect("sessions")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_was_logged_out_is_refused_within_the_bound() {
+    let target = target!();
+    let user = target.user("e2e-logout").await;
+    let session = warm_session(&target, &user).await;
+    session.post("/auth/logout", json!({})).await.expect(200);
+    let ended = Instant::now();
+    is_refused_after_the_bound(&session, ended).await;
+    // Other sessions of the account live on.
+    user.get("/api/protected").await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_can_be_ended_from_another_one_and_nobody_elses() {
+    let target = target!();
+    let (user, other) = (target.user("e2e-sessions").await, target.user("e2e-stranger").await);
+    let session = warm_session(&target, &user).await;
+    let id = session.get("/auth/validate").await.expect(200).header("x-auth-session-id").to_owned();
+    let listed = sessions(&user).await;
+    assert!(listed.iter().any(|s| s["id"] == id.as_str() && s["current"] == false), "{listed:?}");
+    assert_eq!(listed.iter().filter(|s| s["current"] == true).count(), 1, "{listed:?}");
+
+    let path = format!("/auth/sessions/{id}");
+    other.request(Method::DELETE, &path).send().await.expect(404);
+    session.get("/auth/validate").await.expect(200);
+    user.request(Method::DELETE, &path).send().await.expect(200);
+    let ended = Instant::now();
+    assert!(!sessions(&user).await.iter().any(|s| s["id"] == id.as_str()));
+    user.request(Method::DELETE, &path).send().await.expect(404);
+    is_refused_after_the_bound(&session, ended).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn logout_all_ends_every_session_of_the_account() {
+    let target = target!();
+    let user = target.user("e2e-everywhere").await;
+    let session = warm_session(&target, &user).await;
+    let answer = user.post("/auth/logout-all", json!({})).await.expect(200).json();
+    let ended = Instant::now();
+    // An account that others had before may have sessions that nobody uses any more.
+    assert!(answer["data"]["sessions_ended"].as_i64() >= Some(2), "{answer}");
+    is_refused_after_the_bound(&session, ended).await;
+    is_refused_after_the_bound(&user, ended).await;
+}

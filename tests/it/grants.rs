@@ -1,0 +1,265 @@
+//! Least privilege: what the template grants each function, against what the function really asks for.
+//!
+//! What is used is not written down here: a ledger takes it from the functions while they answer every route, run, fail
+//! and retry tasks in every lane, and repair after every loss. (All other tests run inside the same roles, and fail when
+//! a role refuses something.) What Lambda itself does in the role's name follows from the template.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use halyard_cloud::{iam::READ_SECRET, secrets::SecretRef};
+use halyard_config::{
+    AuthConfig, AuthorizerConfig, BeatConfig, ConfigError, FromVars as _, MigrateConfig, StatusConfig, TasksConfig,
+    Vars, WorkerConfig,
+};
+use halyard_domain::Lane;
+use halyard_gateway::template::{Grants, Inputs, Template};
+use halyard_tests::{
+    Actor, TestApp,
+    granted::{Use, allowed},
+    routes::{self, repository},
+    seed,
+};
+use http::Method;
+use serde_json::{Value, json};
+
+type Uses = BTreeMap<String, BTreeSet<Use>>;
+
+fn text() -> String {
+    std::fs::read_to_string(repository("infra/template.yaml")).expect("the template")
+}
+
+fn grants_of(text: &str, parameters: &[(&str, &str)]) -> BTreeMap<String, Grants> {
+    let mut inputs = Inputs::default();
+    let parameters = parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    inputs.parameters.extend(parameters);
+    let template = Template::parse(text).unwrap_or_else(|e| panic!("{e}"));
+    template.grants(&inputs).unwrap_or_else(|e| panic!("{e}"))
+}
+
+/// Where the roles of a template and the uses differ: `+` is granted and not used, `-` is used and not granted.
+fn differences(roles: &BTreeMap<String, Grants>, uses: &Uses) -> Vec<String> {
+    let mut out = Vec::new();
+    let nothing = BTreeSet::new();
+    for (function, role) in roles {
+        let (granted, asked) = (allowed(role), uses.get(function).unwrap_or(&nothing));
+        out.extend(granted.difference(asked).map(|(action, on)| format!("+ {function}: {action} on {on}")));
+        out.extend(asked.difference(&granted).map(|(action, on)| format!("- {function}: {action} on {on}")));
+    }
+    out
+}
+
+/// What AWS does in a function's name: Lambda writes its log, polls the queues that are mapped to it (Source: AWS Lambda
+/// Developer Guide, "Configuring an execution role" of Amazon SQS event sources), and its start reads its secrets.
+fn of_the_host(grants: &BTreeMap<String, Grants>) -> Uses {
+    let stack = routes::stack();
+    let at = |service: &str| format!("arn:aws:{service}:{}:{}", stack.region, stack.account);
+    let mut uses = Uses::new();
+    for (function, grants) in grants {
+        let uses = uses.entry(function.clone()).or_default();
+        let log = format!("{}:log-group:{}:*", at("logs"), grants.log_group);
+        uses.extend(["logs:CreateLogStream", "logs:PutLogEvents"].map(|action| (action.to_owned(), log.clone())));
+        for reference in grants.secrets.values() {
+            let reference = SecretRef::parse(reference).expect("a reference").expect("a well-formed one");
+            // Secrets Manager adds six characters to the name.
+            let arn = format!("{}:secret:{}-??????", at("secretsmanager"), reference.secret);
+            uses.insert((READ_SECRET.to_owned(), arn));
+        }
+        for mapping in stack.mappings.iter().filter(|mapping| mapping.function == *function) {
+            let arn = &stack.queues[&mapping.queue].arn;
+            let polling = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"];
+            uses.extend(polling.map(|action| (action.to_owned(), arn.clone())));
+        }
+    }
+    uses
+}
+
+/// Every route of the template, with the right to all of them.
+async fn every_route(app: &TestApp, task: &str) {
+    for route in routes::of_template() {
+        let Some((method, path)) = route.key.split_once(' ') else { continue };
+        let caller = app.admin().await;
+        let path = path.replace("/sessions/{id}", "/sessions/01J00000000000000000000000").replace("{id}", task);
+        let draft = caller.request(method.parse().expect("a method"), &path.replace("{name}", "high"));
+        let draft = if method == Method::POST { draft.json(&body_of(&route.key, &caller)) } else { draft };
+        let answer = draft.send().await;
+        assert!(answer.code() < 500, "{}: {}", route.key, answer.text());
+    }
+    let unknown = app.anonymous().get("/nowhere").await;
+    assert_eq!(unknown.code(), 404, "{}", unknown.text());
+}
+
+fn body_of(route: &str, caller: &Actor) -> Value {
+    match route {
+        "POST /auth/register" => {
+            json!({"username": "walker", "email": "walker@example.com", "password": "correct horse"})
+        }
+        "POST /auth/login" => json!({"username": caller.username, "password": caller.password}),
+        "POST /auth/refresh" => json!({"refresh_token": caller.refresh_token}),
+        "POST /tasks/submit" => json!({"task_type": "sample", "data": {}}),
+        _ => json!({}),
+    }
+}
+
+/// A task in each lane that logs, fails and rings for its second attempt; the lane `long` by hand, as no type asks for it.
+async fn every_lane(app: &TestApp) {
+    let admin = app.admin().await;
+    let data = json!({"fail": "error", "fail_attempts": 1});
+    let mut ids = Vec::new();
+    for (lane, priority) in [(Lane::High, 1), (Lane::Default, 5), (Lane::Low, 9), (Lane::Long, 5)] {
+        let pause = format!("/tasks/queues/{lane}/pause");
+        admin.post(&pause, json!({})).await.expect(200);
+        let task =
+            json!({"task_type": "sample", "data": data, "priority": priority, "retry_config": {"retry_delay": 1}});
+        let id = admin.submit(task).await;
+        app.change_task(&id, &format!("lane = '{lane}'")).await;
+        admin.post(&pause.replace("pause", "resume"), json!({})).await.expect(200);
+        ids.push(id);
+    }
+    app.drain_with_time().await;
+    for id in &ids {
+        assert_eq!(app.runs_of(id).await, 2, "failed once and came back");
+        admin.get(&format!("/tasks/logs/{id}")).await.expect(200);
+    }
+}
+
+/// Every doorbell is lost, and an epoch was never published: the beat has everything to do.
+async fn every_loss(app: &TestApp) {
+    let admin = app.admin().await;
+    for lane in [Lane::High, Lane::Low, Lane::Long, Lane::Default] {
+        let id = admin.submit(json!({"task_type": "sample", "data": {}})).await;
+        app.change_task(&id, &format!("lane = '{lane}'")).await;
+        app.execute(&format!("update outbox set lane = '{lane}' where lane = 'default'")).await;
+    }
+    app.forget_queues().await;
+    let owed =
+        "insert into auth_epoch_outbox (user_id, auth_epoch, since) select id, auth_epoch, now() from users limit 1";
+    app.execute(owed).await;
+    app.advance(chrono::Duration::minutes(2));
+    let report = app.beat().await;
+    assert_eq!(report["failed"], json!([]), "{report}");
+    assert_eq!(report["epochs"]["published"], 1, "{report}");
+    app.drain().await;
+}
+
+#[tokio::test]
+async fn every_role_grants_what_its_function_uses_and_nothing_else() {
+    let app = TestApp::builder().without_rate_limits().spawn().await;
+    every_lane(&app).await;
+    every_loss(&app).await;
+    let task = app.admin().await.submit(json!({"task_type": "sample", "data": {}})).await;
+    every_route(&app, &task).await;
+    app.admin().await.post("/tasks/queues/high/resume", json!({})).await.expect(200);
+    app.drain_with_time().await;
+    let text = text();
+    let grants = grants_of(&text, &[]);
+    let mut uses = app.ledger().used();
+    for (function, more) in of_the_host(&grants) {
+        uses.entry(function).or_default().extend(more);
+    }
+    assert_eq!(differences(&grants, &uses), Vec::<String>::new());
+
+    // What this test is worth: each of these templates is found out.
+    let spoiled = [
+        ("dynamodb:PutItem, dynamodb:Query]", "dynamodb:Query]", "- AuthFunction: dynamodb:PutItem on"),
+        (
+            "Action: dynamodb:GetItem",
+            "Action: [dynamodb:GetItem, dynamodb:Scan]",
+            "+ AuthorizerFunction: dynamodb:Scan",
+        ),
+        ("Action: dynamodb:BatchWriteItem", "Action: dynamodb:*", "+ WorkerFunction: dynamodb:* on"),
+        ("Resource: !GetAtt DefaultQueue.Arn", "Resource: \"*\"", "+ StatusFunction: sqs:GetQueueAttributes on *"),
+        ("Resource: !GetAtt BeatLogs.Arn", "Resource: !GetAtt AuthLogs.Arn", "- BeatFunction: logs:PutLogEvents on"),
+        ("secret:${SecretsPrefix}/admin-??????", "secret:${SecretsPrefix}/redis-??????", "- MigrateFunction: secretsm"),
+    ];
+    for (from, to, found) in spoiled {
+        assert!(text.contains(from), "the template no longer has {from:?}");
+        let all = differences(&grants_of(&text.replace(from, to), &[]), &uses);
+        assert!(all.iter().any(|line| line.starts_with(found)), "{to:?} goes unnoticed: {all:#?}");
+    }
+}
+
+/// Whether a function's configuration takes notice of a variable: it misses one that is required, or refuses a default
+/// secret in it.
+fn reads(function: &str, variable: &str, vars: &Vars) -> bool {
+    let load = |vars: &Vars| -> Result<(), ConfigError> {
+        match function {
+            "AuthFunction" => AuthConfig::load(vars).map(drop),
+            "TasksFunction" => TasksConfig::load(vars).map(drop),
+            "StatusFunction" => StatusConfig::load(vars).map(drop),
+            "WorkerFunction" => WorkerConfig::load(vars).map(drop),
+            "BeatFunction" => BeatConfig::load(vars).map(drop),
+            "MigrateFunction" => MigrateConfig::load(vars).map(drop),
+            "AuthorizerFunction" => AuthorizerConfig::load(vars).map(drop),
+            other => panic!("{other} is new: say here which configuration it reads"),
+        }
+    };
+    let spoiled = [vars.without(variable), vars.with(variable, "changeme")];
+    let notices = |vars: &Vars| load(vars).is_err_and(|e| e.0.iter().any(|e| e.name == variable));
+    spoiled.iter().any(notices)
+}
+
+#[test]
+fn every_function_writes_to_a_log_of_its_own() {
+    let grants = grants_of(&text(), &[]);
+    let logs: BTreeSet<&str> = grants.values().map(|grants| grants.log_group.as_str()).collect();
+    assert_eq!(logs.len(), grants.len(), "{logs:?}");
+}
+
+#[test]
+fn a_function_is_given_only_secrets_that_it_reads() {
+    let vars: Vars = seed::variables("postgres://u@localhost/db", "redis://localhost:6379/0", "halyard")
+        .into_iter()
+        .chain([
+            ("TOKEN_ISSUER".to_owned(), "i".to_owned()),
+            ("TOKEN_AUDIENCE".to_owned(), "a".to_owned()),
+            ("HALYARD_ENV".to_owned(), "production".to_owned()),
+            ("ARGON2_MEMORY_KIB".to_owned(), "19456".to_owned()),
+        ])
+        .collect();
+    let mut seen = BTreeSet::new();
+    for (function, grants) in grants_of(&text(), &[]) {
+        for variable in grants.secrets.keys() {
+            assert!(reads(&function, variable, &vars), "{function} is given {variable} and does not read it");
+            seen.insert(variable.clone());
+        }
+    }
+    let expected = ["ADMIN_PASSWORD", "DATABASE_PASSWORD", "REDIS_PASSWORD", "TOKEN_KEY_SET", "TOKEN_SIGNING_KEY"];
+    assert_eq!(seen, expected.into_iter().map(str::to_owned).collect(), "these are secrets");
+}
+
+#[test]
+fn without_secrets_manager_no_role_reads_secrets() {
+    for (function, grants) in grants_of(&text(), &[("SecretsPrefix", "")]) {
+        assert!(grants.secrets.is_empty(), "{function}");
+        assert!(allowed(&grants).iter().all(|(action, _)| action != READ_SECRET), "{function}");
+    }
+}
+
+#[test]
+fn only_who_signs_can_read_the_private_key() {
+    for parameters in [&[][..], &[("TokenKeySet", r#"{"keys":[]}"#)]] {
+        for (function, grants) in grants_of(&text(), parameters) {
+            let reads = |secret: &str| allowed(&grants).iter().any(|(_, resource)| resource.contains(secret));
+            assert_eq!(reads("/token-signing-key-"), function == "AuthFunction", "{function}");
+            let verifies = ["AuthFunction", "AuthorizerFunction"].contains(&function.as_str());
+            assert_eq!(reads("/token-keys-"), verifies && parameters.is_empty(), "{function}");
+        }
+    }
+}
+
+#[test]
+fn in_a_vpc_lambda_may_attach_functions_and_their_code_may_not() {
+    let outside = grants_of(&text(), &[]);
+    let inside = grants_of(&text(), &[("SubnetIds", "subnet-1,subnet-2"), ("SecurityGroupIds", "sg-1")]);
+    for (function, grants) in inside {
+        let before = &outside[&function].statements;
+        let (own, added) = grants.statements.split_at(before.len());
+        assert_eq!(own, before.as_slice(), "{function}");
+        let [allow, deny] = added else { panic!("{function}: {added:?}") };
+        assert!(allow.allows && !deny.allows, "{function}");
+        assert!(allow.actions.iter().all(|action| action.starts_with("ec2:")), "{function}: {allow:?}");
+        assert_eq!((&allow.actions, &allow.resources), (&deny.actions, &deny.resources), "{function}");
+        let code = deny.condition["ArnLike"]["lambda:SourceFunctionArn"].as_str().expect("for the code of functions");
+        assert!(code.ends_with(":function:halyard-*"), "{code}");
+    }
+}

@@ -1,0 +1,9 @@
+//! Expand, then contract: a schema serves the release that brings it and the one before, so that both may run at once
+//! and a roll-back needs no database.
+
+mod applying;
+mod blank;
+mod order;
+mod released;
+mod rules;
+mod statements;

@@ -1,0 +1,97 @@
+//! A running `make watch`.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use halyard_tests::{Target, process::free_port, wait};
+use nix::{
+    sys::signal::{Signal, killpg},
+    unistd::Pid,
+};
+
+/// Where nothing is built yet, every function is.
+const BUILD: Duration = Duration::from_mins(20);
+const FAREWELL: Duration = Duration::from_mins(1);
+
+/// `make watch` with everything that it started; ends with it.
+pub struct Watch {
+    child: Child,
+    port: u16,
+    log: PathBuf,
+}
+
+impl Watch {
+    /// In a copy of the repository, its crates compiled in `target` (else where the environment says), its data in `data`.
+    pub fn start(tree: &Path, target: Option<&Path>, data: &Path) -> Self {
+        use std::os::unix::process::CommandExt as _;
+        let (port, lambda_port, log) = (free_port(), free_port(), data.join("watch.log"));
+        let out = fs::File::create(&log).expect("a log");
+        let mut make = Command::new("make");
+        make.args(["--no-print-directory", "watch"]).current_dir(tree).env("PORT", port.to_string());
+        make.env("LAMBDA_PORT", lambda_port.to_string()).env("DATA_DIR", data.join("data"));
+        // Queries are checked against the committed `.sqlx`, whatever the tests use.
+        make.env_remove("DATABASE_URL");
+        if let Some(target) = target {
+            make.env("CARGO_TARGET_DIR", target);
+        }
+        make.stdin(Stdio::null()).stdout(out.try_clone().expect("a log")).stderr(out).process_group(0);
+        Self { child: make.spawn().expect("make starts"), port, log }
+    }
+
+    /// Waits until every part answers.
+    pub fn until_healthy(&mut self) {
+        let url = format!("http://127.0.0.1:{}", self.port);
+        let program = halyard_tests::halyard_program();
+        wait::until_blocking("`make watch` to be healthy", BUILD, || {
+            if let Ok(Some(status)) = self.child.try_wait() {
+                panic!("make watch ended with {status}: {}", self.log());
+            }
+            let asked = Command::new(&program).args(["health", "--url", &url]).output().expect("halyard runs");
+            asked.status.success().then_some(())
+        });
+    }
+
+    /// What answers.
+    pub fn target(&self) -> Target {
+        Target::at(&self.base_url())
+    }
+
+    /// Where.
+    pub fn base_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// The end of what it has said.
+    pub fn log(&self) -> String {
+        let text = fs::read_to_string(&self.log).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().rev().take(40).collect();
+        lines.into_iter().rev().collect::<Vec<_>>().join("\n")
+    }
+
+    /// Runs tests of this program against it.
+    pub fn suite_passes(&self, tests: &str) {
+        let mut own = Command::new(std::env::current_exe().expect("the path of this program"));
+        own.args([tests, "--test-threads", "4"]);
+        own.env("HALYARD_PROFILE", "watch").env("HALYARD_BASE_URL", self.base_url());
+        let done = own.output().expect("this program runs");
+        let (said, complaints) = (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+        println!("{said}");
+        assert!(done.status.success(), "{said}\n{complaints}\n{}", self.log());
+        assert!(!said.contains("running 0 tests"), "{said}");
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let group = Pid::from_raw(self.child.id().cast_signed());
+        let _ = killpg(group, Signal::SIGTERM);
+        wait::until_blocking("`make watch` to end", FAREWELL, || self.child.try_wait().ok().flatten());
+        // Whoever the script has left behind is in the group, and would be a fault of the script's.
+        let left = killpg(group, Signal::SIGKILL).is_ok();
+        assert!(!left || std::thread::panicking(), "`make watch` left processes behind");
+    }
+}

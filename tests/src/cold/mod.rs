@@ -1,0 +1,110 @@
+//! Cold starts: from the spawn of a function's program to its first answer, with the program in the page cache. The
+//! event is a real one: the gateway made it, in a system whose every invocation is a cold start.
+
+mod lambda;
+mod start;
+
+use std::{path::Path, time::Duration};
+
+use serde_json::json;
+
+pub use lambda::ColdLambda;
+pub use start::{ColdStart, cold_start};
+
+use crate::{HalyardProcess, Scratch, Target, halyard_program, routes};
+
+/// How long a cold start may take.
+pub const AIM: Duration = Duration::from_millis(30);
+
+/// What was measured of one function.
+#[derive(Debug, Clone)]
+pub struct Measured {
+    /// The function's program.
+    pub function: String,
+    /// Spawn to first answer, ascending.
+    pub answered: Vec<Duration>,
+    /// Spawn to the program's asking for an event, ascending: what it opens and reads before.
+    pub ready: Vec<Duration>,
+}
+
+impl Measured {
+    /// The quantile of ascending durations, in milliseconds.
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "an index"
+    )]
+    pub fn quantile_ms(ascending: &[Duration], q: f64) -> f64 {
+        let last = ascending.len().saturating_sub(1);
+        ascending.get((last as f64 * q).round() as usize).map_or(0.0, |d| d.as_secs_f64() * 1000.0)
+    }
+
+    /// Whether the median is within [`AIM`].
+    pub fn met(&self) -> bool {
+        Self::quantile_ms(&self.answered, 0.5) <= AIM.as_secs_f64() * 1000.0
+    }
+}
+
+/// Starts every function of the template `times` times. `programs` holds them, `aws` is an emulator's endpoint.
+///
+/// # Errors
+/// When a function does not start or does not answer; its log is part of the error.
+pub async fn measure(programs: &Path, aws: &str, times: usize) -> Result<Vec<Measured>, String> {
+    let scratch = Scratch::new("cold");
+    let log = scratch.path().join("functions.log");
+    let lambda = ColdLambda::start(programs, &scratch.path().join("functions"), &log).await?;
+    let arguments = ["--invoke", "lambda-api", "--endpoint", lambda.endpoint(), "--aws-endpoint", aws];
+    let arguments: Vec<&str> = arguments.into_iter().chain(["--no-rate-limits"]).collect();
+    let halyard = HalyardProcess::spawn(&halyard_program(), scratch.path(), &arguments);
+    // In another thread: it blocks, and the functions that it waits for are served by this one.
+    let halyard = tokio::task::spawn_blocking(move || {
+        let mut halyard = halyard;
+        halyard.until_healthy();
+        halyard
+    });
+    let halyard = halyard.await.map_err(|e| format!("{e}: {}", tail(&log)))?;
+    rehearse(&halyard.base_url()).await;
+    lambda.close();
+
+    let mut out = Vec::new();
+    let mut functions: Vec<String> = routes::stack().functions.values().map(|f| f.binary.clone()).collect();
+    // In alphabetical order: what `tasks` takes in `worker` finds.
+    functions.sort();
+    for function in functions {
+        let mut measured = Measured { function: function.clone(), answered: Vec::new(), ready: Vec::new() };
+        // The first two bring the program into the page cache.
+        for round in 0..times + 2 {
+            let start = lambda.again(&function).await.map_err(|e| format!("{e}: {}", tail(&log)))?;
+            start.answer.map_err(|e| format!("{function} failed: {e}: {}", tail(&log)))?;
+            if round >= 2 {
+                measured.answered.push(start.answered);
+                measured.ready.push(start.ready);
+            }
+        }
+        measured.answered.sort_unstable();
+        measured.ready.sort_unstable();
+        out.push(measured);
+    }
+    drop(halyard);
+    Ok(out)
+}
+
+/// Uses every function once or more: what they are invoked with is what they will be measured with.
+async fn rehearse(url: &str) {
+    let target = Target::at(url);
+    let user = target.admin().await;
+    user.get("/auth/profile").await.expect(200);
+    user.get("/api/protected").await.expect(200);
+    let task = json!({"task_type": "sample", "data": {"message": "cold"}});
+    let id = user.submit(task.clone()).await;
+    // The worker has had its doorbell; asking for the task must not be the last that `tasks` hears.
+    target.finished(&user, &id).await;
+    user.submit(task).await;
+}
+
+fn tail(log: &Path) -> String {
+    let text = std::fs::read_to_string(log).unwrap_or_default();
+    let from = text.len().saturating_sub(2000);
+    text.get(from..).unwrap_or(&text).to_owned()
+}

@@ -1,0 +1,207 @@
+//! The template's roles, kept: every function's queues and tables refuse what its role does not grant, as AWS would, and
+//! a ledger remembers what each function asked for. Every application of every test runs like this.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use halyard_cloud::{
+    iam::{QueueOperation, TableOperation},
+    queue::{Depth, Outgoing, Queue, QueueError, QueueName, Received},
+    table::{Condition, Item, Page, Table, TableError, TableName},
+};
+use halyard_gateway::{
+    Registry, functions,
+    template::{Grants, Stack},
+};
+use halyard_platform::{Host, Twins};
+
+/// An action on a resource: `sqs:SendMessage`, `arn:aws:sqs:..`.
+pub type Use = (String, String);
+
+/// What functions asked for, by logical id.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    used: Mutex<BTreeMap<String, BTreeSet<Use>>>,
+    denied: Mutex<BTreeSet<String>>,
+}
+
+impl Ledger {
+    /// Everything that was asked for so far.
+    pub fn used(&self) -> BTreeMap<String, BTreeSet<Use>> {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What was asked for and not granted.
+    pub fn denied(&self) -> BTreeSet<String> {
+        self.denied.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Halyard's functions, each inside its role.
+pub fn registry(stack: &Stack, grants: &BTreeMap<String, Grants>, ledger: &Arc<Ledger>) -> Registry {
+    let all = functions::halyard();
+    stack.functions.values().fold(Registry::new(), |registry, function| {
+        let init = all.get(&function.binary).unwrap_or_else(|| panic!("no code for {}", function.binary));
+        let role = Arc::new(Role::new(stack, &function.id, &grants[&function.id], ledger));
+        registry.with(function.binary.clone(), move |host| {
+            let (init, role) = (Arc::clone(&init), Arc::clone(&role));
+            Box::pin(async move {
+                let twins = host.twins.clone().map(|twins| Twins {
+                    queue: Arc::new(GrantedQueue { inner: twins.queue, role: Arc::clone(&role) }),
+                    table: Arc::new(GrantedTable { inner: twins.table, role }),
+                });
+                let (clock, entropy) = (Arc::clone(&host.clock), Arc::clone(&host.entropy));
+                init(&Host::new(host.vars.clone(), host.function.clone(), clock, entropy, twins)).await
+            })
+        })
+    })
+}
+
+/// One function's role.
+struct Role {
+    function: String,
+    allowed: BTreeSet<Use>,
+    queues: BTreeMap<String, String>,
+    tables: String,
+    ledger: Arc<Ledger>,
+}
+
+impl fmt::Debug for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Role").field("function", &self.function).finish_non_exhaustive()
+    }
+}
+
+impl Role {
+    fn new(stack: &Stack, function: &str, grants: &Grants, ledger: &Arc<Ledger>) -> Self {
+        Self {
+            function: function.to_owned(),
+            allowed: allowed(grants),
+            queues: stack.queues.values().map(|q| (q.name.clone(), q.arn.clone())).collect(),
+            tables: format!("arn:aws:dynamodb:{}:{}:table/", stack.region, stack.account),
+            ledger: Arc::clone(ledger),
+        }
+    }
+
+    fn ask(&self, action: &str, resource: String) -> Result<(), String> {
+        let wanted = (action.to_owned(), resource);
+        let granted = self.allowed.contains(&wanted);
+        let message = format!("AccessDenied: {} may not {action} on {}", self.function, wanted.1);
+        let mut used = self.ledger.used.lock().unwrap_or_else(PoisonError::into_inner);
+        used.entry(self.function.clone()).or_default().insert(wanted);
+        drop(used);
+        if granted {
+            return Ok(());
+        }
+        self.ledger.denied.lock().unwrap_or_else(PoisonError::into_inner).insert(message.clone());
+        Err(message)
+    }
+
+    fn queue(&self, operation: QueueOperation, queue: &QueueName) -> Result<(), QueueError> {
+        let arn = self.queues.get(&queue.0).cloned().unwrap_or_else(|| queue.0.clone());
+        self.ask(operation.action(), arn).map_err(QueueError::Unavailable)
+    }
+
+    fn table(&self, operation: TableOperation, table: &TableName) -> Result<(), TableError> {
+        self.ask(operation.action(), format!("{}{table}", self.tables)).map_err(TableError::Unavailable)
+    }
+}
+
+/// Every action on every resource that a role allows, wildcards as they are.
+pub fn allowed(grants: &Grants) -> BTreeSet<Use> {
+    let allows = grants.statements.iter().filter(|statement| statement.allows);
+    let pairs = allows.flat_map(|statement| {
+        let actions = statement.actions.iter();
+        actions.flat_map(|action| statement.resources.iter().map(move |on| (action.clone(), on.clone())))
+    });
+    pairs.collect()
+}
+
+#[derive(Debug)]
+struct GrantedQueue {
+    inner: Arc<dyn Queue>,
+    role: Arc<Role>,
+}
+
+#[async_trait]
+impl Queue for GrantedQueue {
+    async fn send(&self, queue: &QueueName, messages: &[Outgoing]) -> Result<Vec<usize>, QueueError> {
+        self.role.queue(QueueOperation::Send, queue)?;
+        self.inner.send(queue, messages).await
+    }
+
+    async fn receive(
+        &self,
+        queue: &QueueName,
+        max: u32,
+        wait: Duration,
+        visibility: Option<Duration>,
+    ) -> Result<Vec<Received>, QueueError> {
+        self.role.queue(QueueOperation::Receive, queue)?;
+        self.inner.receive(queue, max, wait, visibility).await
+    }
+
+    async fn delete(&self, queue: &QueueName, receipt_handles: &[String]) -> Result<(), QueueError> {
+        self.role.queue(QueueOperation::Delete, queue)?;
+        self.inner.delete(queue, receipt_handles).await
+    }
+
+    async fn change_visibility(
+        &self,
+        queue: &QueueName,
+        receipt_handle: &str,
+        timeout: Duration,
+    ) -> Result<(), QueueError> {
+        self.role.queue(QueueOperation::ChangeVisibility, queue)?;
+        self.inner.change_visibility(queue, receipt_handle, timeout).await
+    }
+
+    async fn purge(&self, queue: &QueueName) -> Result<(), QueueError> {
+        self.role.queue(QueueOperation::Purge, queue)?;
+        self.inner.purge(queue).await
+    }
+
+    async fn depth(&self, queue: &QueueName) -> Result<Depth, QueueError> {
+        self.role.queue(QueueOperation::Depth, queue)?;
+        self.inner.depth(queue).await
+    }
+}
+
+#[derive(Debug)]
+struct GrantedTable {
+    inner: Arc<dyn Table>,
+    role: Arc<Role>,
+}
+
+#[async_trait]
+impl Table for GrantedTable {
+    async fn get(&self, table: &TableName, pk: &str, sk: &str) -> Result<Option<Item>, TableError> {
+        self.role.table(TableOperation::Get, table)?;
+        self.inner.get(table, pk, sk).await
+    }
+
+    async fn put(&self, table: &TableName, item: Item, condition: Condition) -> Result<(), TableError> {
+        self.role.table(TableOperation::Put, table)?;
+        self.inner.put(table, item, condition).await
+    }
+
+    async fn put_all(&self, table: &TableName, items: Vec<Item>) -> Result<(), TableError> {
+        self.role.table(TableOperation::PutAll, table)?;
+        self.inner.put_all(table, items).await
+    }
+
+    async fn delete(&self, table: &TableName, pk: &str, sk: &str, condition: Condition) -> Result<(), TableError> {
+        self.role.table(TableOperation::Delete, table)?;
+        self.inner.delete(table, pk, sk, condition).await
+    }
+
+    async fn query(&self, table: &TableName, pk: &str, after: Option<&str>, limit: u32) -> Result<Page, TableError> {
+        self.role.table(TableOperation::Query, table)?;
+        self.inner.query(table, pk, after, limit).await
+    }
+}
