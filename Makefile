@@ -4,15 +4,17 @@ PORT ?= 8000
 DATA_DIR ?= .local
 MODE ?= standard
 PROFILE ?= release
+EMULATED_DIR ?= $(DATA_DIR)/emulated
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 HALYARD := $(TARGET)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/halyard
 SERVE := --port $(PORT) --data-dir $(DATA_DIR) --mode $(MODE)
 
+.PHONY: docker-up docker-down docker-restart test-docker test-containers backup restore package emulated-up emulated-down test-emulated
 .PHONY: help run up down demo build check test unit lint fmt bench audit sqlx-prepare deps watch
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  PORT=$(PORT) DATA_DIR=$(DATA_DIR) MODE=$(MODE) (standard or managed) PROFILE=$(PROFILE) (release or dev)"
 
@@ -58,8 +60,41 @@ audit: ## Licences, advisories, duplicate and forbidden crates (needs the networ
 bench: deps ## Measure; writes target/bench.json
 	@scripts/bench
 
+package: ## The functions as zips for Lambda, in target/lambda (ARCH=x86_64 or arm64)
+	@scripts/package
+
+emulated-up: ## The template deployed into an emulator of AWS, or updated there; prints the base URL
+	@PROFILE=$(PROFILE) DATA_DIR=$(EMULATED_DIR) scripts/emulated up
+
+emulated-down: ## Delete the emulated stack and stop everything
+	@PROFILE=$(PROFILE) DATA_DIR=$(EMULATED_DIR) scripts/emulated down
+
+test-emulated: ## The end-to-end suite, updates and faults against a stack in an emulator
+	@PROFILE=dev scripts/emulated test
+
 watch: deps ## The functions under `cargo lambda watch`, the gateway in front of them
 	@scripts/watch
 
 sqlx-prepare: deps ## Check the SQL against a real schema and write .sqlx
 	@scripts/sqlx-prepare
+
+docker-up: ## Everything in containers behind NGINX; prints the base URL when healthy
+	@scripts/docker up
+
+docker-down: ## Stop the containers; what they hold stays, unless VOLUMES=1
+	@scripts/docker down $(if $(VOLUMES),--volumes)
+
+docker-restart: ## Restart the nodes one after another, on what is built now; no request fails
+	@scripts/docker restart
+
+test-docker: ## The end-to-end suite and the faults against containers of their own
+	@scripts/test-docker
+
+test-containers: ## Store, contract and limits tests with their servers in containers
+	@scripts/test-containers
+
+backup: ## Back the database up (SOURCE=docker or embedded, or DATABASE_URL) into DIR
+	@scripts/backup $(DIR)
+
+restore: ## Restore FILE=NAME.dump; REPLACE=1 in place of what is there, INTO=NAME beside it
+	@scripts/restore "$(FILE)" $(if $(INTO),--into $(INTO),$(if $(REPLACE),--replace))
