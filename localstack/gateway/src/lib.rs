@@ -10,6 +10,7 @@ mod client;
 mod config;
 mod cors;
 mod course;
+mod door;
 mod encoding;
 mod environment_vars;
 mod error;

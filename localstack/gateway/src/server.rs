@@ -17,6 +17,7 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::{
     bare::{self, Bare},
     course::Course,
+    door,
     event::Response,
     gateway::HttpApi,
 };
@@ -48,17 +49,7 @@ pub(crate) async fn serve(listener: TcpListener, api: Arc<HttpApi>, mut course: 
             }
         }
     }
-    // Who stands in the queue has been let in by the operating system already: closing now would turn them away with
-    // their request in hand.
-    if let Ok(listener) = listener.into_std() {
-        while let Ok((stream, peer)) = listener.accept() {
-            if stream.set_nonblocking(true).is_ok()
-                && let Ok(stream) = TcpStream::from_std(stream)
-            {
-                door.let_in(stream, peer.ip());
-            }
-        }
-    }
+    door::close(listener, |stream, peer| door.let_in(stream, peer.ip())).await;
     if tokio::time::timeout(FAREWELL, graceful.shutdown()).await.is_err() {
         tracing::warn!("some connections did not end in time");
     }

@@ -198,7 +198,8 @@ pub struct NodeArgs {
     #[arg(long)]
     pub template: Option<PathBuf>,
     /// Seconds between SIGTERM and the moment from which nobody is let in: requests are answered, and connections ended.
-    #[arg(long, default_value = "1", value_parser = seconds)]
+    /// More than a balancer keeps a connection open that rests (NGINX here: 1 s).
+    #[arg(long, default_value = "2", value_parser = seconds)]
     pub grace: Duration,
     /// Seconds that requests and tasks under way may take to end after that.
     #[arg(long, default_value = "30", value_parser = seconds)]

@@ -2,7 +2,10 @@
 
 use std::{
     net::IpAddr,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -401,4 +404,53 @@ async fn a_gateway_that_leaves_ends_connections_with_their_next_answer_and_then_
     assert!(head.starts_with("http/1.1 200") && head.contains("connection: close"), "{head}");
     assert!(draining.await.expect("it ends"), "nothing was left");
     assert!(tokio::net::TcpStream::connect(address).await.is_err(), "nobody listens any more");
+}
+
+/// Sends one request over a connection of its own; nothing if none came about.
+fn newcomer(address: std::net::SocketAddr) -> Option<std::io::Result<()>> {
+    use std::io::{Error, Read as _, Write as _};
+    let mut stream = std::net::TcpStream::connect_timeout(&address, Duration::from_millis(300)).ok()?;
+    let answer = (|| {
+        stream.set_read_timeout(Some(SOON))?;
+        stream.write_all(b"POST /open/a HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{}")?;
+        let mut head = [0; 12];
+        stream.read_exact(&mut head)?;
+        // 503 where all environments are busy is an answer too.
+        if head.starts_with(b"HTTP/1.1 ") {
+            Ok(())
+        } else {
+            Err(Error::other(String::from_utf8_lossy(&head).into_owned()))
+        }
+    })();
+    Some(answer)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_got_a_connection_to_a_gateway_that_leaves_is_answered() {
+    for _ in 0..5 {
+        let mut fixture = Fixture::new().with("web", web);
+        fixture.change = Box::new(|config| config.listen = Some(([127, 0, 0, 1], 0).into()));
+        let gateway = fixture.start().await;
+        let address = gateway.address().expect("it listens");
+        let answered = Arc::new(AtomicUsize::new(0));
+        let callers: Vec<_> = (0..12)
+            .map(|_| {
+                let answered = Arc::clone(&answered);
+                std::thread::spawn(move || {
+                    while let Some(answer) = newcomer(address) {
+                        answer?;
+                        answered.fetch_add(1, Ordering::Relaxed);
+                    }
+                    Ok::<_, std::io::Error>(())
+                })
+            })
+            .collect();
+        while answered.load(Ordering::Relaxed) < 50 {
+            tokio::task::yield_now().await;
+        }
+        assert!(gateway.drain(Duration::ZERO, SOON).await, "nothing was left");
+        for caller in callers {
+            caller.join().expect("a caller").expect("an answer to whoever was let in");
+        }
+    }
 }
