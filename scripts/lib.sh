@@ -42,6 +42,14 @@ start_ministack() {
     done
 }
 
+# For the beginning of what a script does when it ends: it does it once, and to the end. A second signal would cut it short
+# and leave running what it had not come to; one comes by itself where `make` is ended together with its script, for make
+# passes its own on.
+end_undisturbed() {
+    trap - EXIT
+    trap '' INT TERM HUP
+}
+
 # Ends a process of ours and waits for it.
 stop() {
     [ -n "${1:-}" ] || return 0

@@ -9,7 +9,7 @@ use std::{
 
 use halyard_tests::{Target, process::free_port, wait};
 use nix::{
-    sys::signal::{Signal, killpg},
+    sys::signal::{Signal, kill, killpg},
     unistd::Pid,
 };
 
@@ -22,6 +22,7 @@ pub struct Watch {
     child: Child,
     port: u16,
     log: PathBuf,
+    emulator: PathBuf,
 }
 
 impl Watch {
@@ -39,7 +40,7 @@ impl Watch {
             make.env("CARGO_TARGET_DIR", target);
         }
         make.stdin(Stdio::null()).stdout(out.try_clone().expect("a log")).stderr(out).process_group(0);
-        Self { child: make.spawn().expect("make starts"), port, log }
+        Self { child: make.spawn().expect("make starts"), port, log, emulator: data.join("data/aws/pid") }
     }
 
     /// Waits until every part answers.
@@ -88,10 +89,22 @@ impl Watch {
 impl Drop for Watch {
     fn drop(&mut self) {
         let group = Pid::from_raw(self.child.id().cast_signed());
+        // The script hears of it from here, from make, which passes signals on, and once more while it puts things away.
+        let script = Command::new("pgrep").args(["-P", &group.to_string()]).output().map(|told| told.stdout);
+        let script = script.ok().and_then(|told| String::from_utf8_lossy(&told).trim().parse().ok());
         let _ = killpg(group, Signal::SIGTERM);
-        wait::until_blocking("`make watch` to end", FAREWELL, || self.child.try_wait().ok().flatten());
+        let mut again = script.map(Pid::from_raw).into_iter().cycle().take(5);
+        wait::until_blocking("`make watch` to end", FAREWELL, || {
+            if let Some(script) = again.next() {
+                let _ = kill(script, Signal::SIGTERM);
+            }
+            self.child.try_wait().ok().flatten()
+        });
         // Whoever the script has left behind is in the group, and would be a fault of the script's.
         let left = killpg(group, Signal::SIGKILL).is_ok();
+        // The emulator leads a group of its own and says in a file who it is.
+        let emulator = fs::read_to_string(&self.emulator).ok().and_then(|pid| pid.trim().parse().ok());
+        let left = left || emulator.is_some_and(|pid| kill(Pid::from_raw(pid), Signal::SIGKILL).is_ok());
         assert!(!left || std::thread::panicking(), "`make watch` left processes behind");
     }
 }
