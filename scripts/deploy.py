@@ -85,9 +85,11 @@ def overrides(told):
 
 
 def release(template, parameters):
-    """Names code, template and parameters together: another name publishes new versions of all functions."""
+    """Names code, template and parameters together: another name publishes new versions of all functions. RESTART goes into
+    it, for what changes beside these: a secret, which an environment reads when it starts."""
     text = template.read_text()
     told = hashlib.sha256(text.encode())
+    told.update(os.environ.get("RESTART", "").encode())
     told.update(json.dumps(parameters, sort_keys=True).encode())
     for uri in sorted(set(re.findall(r"CodeUri: (\S+\.zip)", text))):
         zip_file = template.parent / uri

@@ -98,10 +98,13 @@ fn a_new_release_publishes_a_new_version_of_every_function() {
 #[test]
 fn the_schedule_and_every_queue_invoke_the_alias() {
     let resources = transformed("{}");
-    for (id, mapping) in of_kind(&resources, "AWS::Lambda::EventSourceMapping") {
+    let (mappings, rules) =
+        (of_kind(&resources, "AWS::Lambda::EventSourceMapping"), of_kind(&resources, "AWS::Events::Rule"));
+    assert_eq!((mappings.len(), rules.len()), (4, 1));
+    for (id, mapping) in mappings {
         assert_eq!(mapping["Properties"]["FunctionName"]["Ref"], "WorkerFunctionAliaslive", "{id}");
     }
-    for (id, rule) in of_kind(&resources, "AWS::Events::Rule") {
+    for (id, rule) in rules {
         assert_eq!(rule["Properties"]["Targets"][0]["Arn"]["Ref"], "BeatFunctionAliaslive", "{id}");
     }
 }

@@ -74,12 +74,18 @@ impl EmulatedStack {
 
     /// Deploys or updates it, with these parameters changed.
     pub async fn deploy(&self, parameters: &[(&str, &str)]) -> Deployment {
+        self.deploy_with(parameters, &[]).await
+    }
+
+    /// The same, with these variables for the script.
+    pub async fn deploy_with(&self, parameters: &[(&str, &str)], variables: &[(&str, &str)]) -> Deployment {
         let mut deploy = Command::new(repository().join("scripts/deploy"));
         deploy.arg(format!("DatabaseUrl={}", self.database.url()));
         deploy.args(parameters.iter().map(|(name, value)| format!("{name}={value}")));
         deploy.env("AWS_ENDPOINT_URL", &self.emulator.endpoint).env("AWS_REGION", region());
         deploy.env("STACK", &self.name).env("SKIP_PACKAGE", "1");
         deploy.env("PARAMETERS", variable("TEST_PARAMETERS").expect("run these tests with `make test-emulated`"));
+        deploy.env_remove("RESTART").envs(variables.iter().copied());
         if let Some(template) = &self.template {
             deploy.env("TEMPLATE", template);
         }

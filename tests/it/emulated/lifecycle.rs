@@ -44,6 +44,13 @@ async fn an_update_moves_the_alias_while_the_api_keeps_answering() {
     let again = stack.deploy(&[("LogLevel", "debug")]).await;
     assert!(again.succeeded, "{}", again.said);
     assert_eq!(stack.live("StatusFunction").await.0, new_status.0, "nothing changed, nothing is published");
+
+    // A secret has another value, say: nothing that is deployed has changed, and all environments have to start anew.
+    let restarted = stack.deploy_with(&[("LogLevel", "debug")], &[("RESTART", "1")]).await;
+    assert!(restarted.succeeded, "{}", restarted.said);
+    for (function, before) in [("StatusFunction", new_status.0), ("AuthFunction", new_auth.0)] {
+        assert!(stack.live(function).await.0 > before, "{function} has a new version");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

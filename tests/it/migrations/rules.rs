@@ -29,6 +29,8 @@ fn judge(statement: &[String], words: &[&str], made: &BTreeSet<&str>) -> Option<
     match words {
         ["drop", ..] => Some("drops something"),
         ["truncate" | "delete", ..] => Some("deletes rows"),
+        ["with", ..] if words.contains(&"delete") => Some("deletes rows"),
+        ["do", ..] => Some("does what cannot be read here"),
         ["revoke", ..] => Some("takes a right away"),
         ["cluster" | "vacuum" | "lock", ..] => Some("locks out readers"),
         ["alter", "table", ..] => {
@@ -50,7 +52,8 @@ fn judge_action(action: &[String]) -> Option<&'static str> {
     let has = |run: &[&str]| words.windows(run.len()).any(|window| window == run);
     match words.as_slice() {
         ["drop", ..] => Some("drops something"),
-        ["rename", ..] => Some("renames something"),
+        ["rename", ..] | ["set", "schema", ..] => Some("renames something"),
+        ["set", "logged" | "unlogged" | "access" | "tablespace", ..] => Some("locks out readers"),
         ["alter", ..] if has(&["type"]) => Some("changes a type"),
         ["alter", ..] if has(&["set", "not", "null"]) => Some("refuses nulls that the last release may write"),
         ["alter", ..] if has(&["drop", "not", "null"]) => Some("allows nulls that the last release cannot read"),
@@ -58,8 +61,10 @@ fn judge_action(action: &[String]) -> Option<&'static str> {
         ["add", what, ..] if ["constraint", "check", "unique", "primary", "foreign", "exclude"].contains(what) => {
             Some("refuses rows that the last release may write")
         }
+        // A constant is kept once; anything computed is written into every row, and nobody gets in meanwhile.
+        ["add", ..] if computes(&words) => Some("locks out readers"),
         ["add", ..] => {
-            let filled = has(&["default"]) || has(&["generated"]);
+            let filled = has(&["default"]);
             let refuses =
                 has(&["not", "null"]) && !filled || has(&["unique"]) || has(&["check"]) || has(&["references"]);
             refuses.then_some("refuses rows that the last release may write")
@@ -69,6 +74,13 @@ fn judge_action(action: &[String]) -> Option<&'static str> {
         }
         _ => None,
     }
+}
+
+/// Does a column's definition have a default that is not a constant? `now()` counts as one: it is asked once.
+fn computes(words: &[&str]) -> bool {
+    let default = words.iter().position(|word| *word == "default").map(|at| &words[at + 1..]);
+    let called = default.and_then(|value| value.windows(2).find(|pair| pair[1] == "(")).map(|pair| pair[0]);
+    words.contains(&"generated") || called.is_some_and(|function| function != "now")
 }
 
 fn judge_index(words: &[&str], made: &BTreeSet<&str>) -> Option<&'static str> {
@@ -83,7 +95,7 @@ fn judge_index(words: &[&str], made: &BTreeSet<&str>) -> Option<&'static str> {
     (!words.contains(&"concurrently")).then_some("stops writers while the index is built (say concurrently)")
 }
 
-const REFUSED: [(&str, &str); 22] = [
+const REFUSED: [(&str, &str); 28] = [
     ("drop table nodes", "drops something"),
     ("DROP INDEX tasks_by_user", "drops something"),
     ("drop function if exists duration_bucket", "drops something"),
@@ -105,6 +117,12 @@ const REFUSED: [(&str, &str); 22] = [
     ("alter table tasks add constraint c check (priority > 0) not valid", "refuses rows"),
     ("create unique index u on tasks (request_id)", "refuses rows"),
     ("create index tasks_by_type on tasks (task_type)", "stops writers"),
+    ("with old as (delete from tasks returning *) select * from old", "deletes rows"),
+    ("do $$ begin drop table tasks; end $$", "does what cannot be read"),
+    ("alter table tasks set schema archive", "renames something"),
+    ("alter table tasks set unlogged", "locks out readers"),
+    ("alter table tasks add column x uuid default gen_random_uuid()", "locks out readers"),
+    ("alter table tasks add column x int generated always as (priority * 2) stored", "locks out readers"),
     ("create trigger t before insert on tasks execute function f()", "changes what writes do"),
 ];
 
