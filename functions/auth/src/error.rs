@@ -27,6 +27,15 @@ pub enum AuthError {
     /// Wrong password, no such user or an account that may not be used: nobody is told which.
     #[error("user name or password are wrong")]
     BadCredentials,
+    /// The present password, asked for once more, is another one.
+    #[error("the present password is wrong")]
+    WrongPassword,
+    /// The new password is the old one.
+    #[error("the new password is the present one")]
+    SamePassword,
+    /// The password was changed; that sessions of the old one have ended is not out yet.
+    #[error("the sessions were not told of the new password: {0}")]
+    SessionsOwed(Box<Self>),
     /// The account or session that the caller's token names is gone.
     #[error("no such {0}")]
     NotFound(&'static str),
@@ -68,6 +77,17 @@ impl From<AuthError> for Problem {
             AuthError::Token(error @ AuthnError::Unavailable(_)) => down("the session store is unavailable", &error),
             AuthError::BadCredentials => {
                 Self::new(StatusCode::UNAUTHORIZED, "invalid_credentials", "user name or password are wrong")
+            }
+            AuthError::WrongPassword => {
+                let detail = "is not the account's password";
+                Self::unprocessable(vec![FieldError::new("/current_password", "wrong", detail)])
+            }
+            AuthError::SamePassword => {
+                let detail = "is the password that the account has already";
+                Self::unprocessable(vec![FieldError::new("/new_password", "unchanged", detail)])
+            }
+            AuthError::SessionsOwed(error) => {
+                down("the password was changed; sessions that the old one opened end within two minutes", &error)
             }
             AuthError::NotFound(what) => Self::not_found(format!("there is no such {what}")),
             AuthError::PreferencesTooLarge => {

@@ -1,5 +1,6 @@
 //! Accounts, tokens, sessions: the endpoint group `/auth/*` and the published keys.
 
+mod epochs;
 mod error;
 mod fields;
 pub mod if_match;
@@ -18,7 +19,7 @@ pub use state::AppState;
 
 /// What this function serves.
 pub fn routes() -> Routes<AppState> {
-    use routes::{jwks, login, logout, logout_all, profile, refresh, register, sessions, validate};
+    use routes::{jwks, login, logout, logout_all, password, profile, refresh, register, sessions, validate};
     Routes::new()
         .post("/auth/register", Access::Public, Rate::per_minute(5), register::handler)
         .post("/auth/login", Access::Public, Rate::per_account(5), login::handler)
@@ -28,6 +29,7 @@ pub fn routes() -> Routes<AppState> {
         .put("/auth/profile", Access::Bearer, Rate::per_minute(50), profile::put)
         .post("/auth/logout", Access::Bearer, Rate::per_minute(20), logout::handler)
         .post("/auth/logout-all", Access::Bearer, Rate::per_minute(20), logout_all::handler)
+        .post("/auth/password", Access::Bearer, Rate::per_minute(5), password::handler)
         .get("/auth/sessions", Access::Bearer, Rate::per_minute(50), sessions::list)
         .delete("/auth/sessions/{id}", Access::Bearer, Rate::per_minute(50), sessions::end)
         .get("/.well-known/jwks.json", Access::Public, Rate::none(), jwks::handler)

@@ -5,9 +5,9 @@ use halyard_domain::{
     UserId,
     user::{AccountStatus, Role},
 };
-use sqlx::PgConnection;
+use sqlx::{Connection as _, PgConnection};
 
-use crate::{Now, Result, StoreError, rows::parse};
+use crate::{Now, Result, StoreError, audit, auth_epochs, rows::parse};
 
 /// An account.
 #[derive(Debug, Clone, PartialEq)]
@@ -252,4 +252,43 @@ pub async fn replace_password_hash(conn: &mut PgConnection, id: UserId, old: &st
         .execute(conn)
         .await?;
     Ok(())
+}
+
+/// A new password.
+#[derive(Debug, Clone, Copy)]
+pub struct PasswordChange<'a> {
+    /// Whose.
+    pub user: UserId,
+    /// The PHC string that the old password was checked against.
+    pub old_hash: &'a str,
+    /// The new one's.
+    pub new_hash: &'a str,
+}
+
+/// Changes a password, raises the `auth_epoch` and records who did it, in one transaction. Answers with the new epoch;
+/// `None` when the account has another password by now, or may not be used.
+pub async fn change_password(
+    conn: &mut PgConnection,
+    change: &PasswordChange<'_>,
+    entry: &audit::Entry<'_>,
+    now: Now,
+) -> Result<Option<i64>> {
+    let mut tx = conn.begin().await?;
+    let changed = sqlx::query!(
+        "update users set password_hash = $3, password_changed_at = coalesce($4::timestamptz, statement_timestamp())
+         where id = $1 and password_hash = $2 and status = 'active'",
+        change.user.0,
+        change.old_hash,
+        change.new_hash,
+        now,
+    )
+    .execute(&mut *tx)
+    .await?;
+    if changed.rows_affected() == 0 {
+        return Ok(None);
+    }
+    let epoch = auth_epochs::raise(&mut tx, change.user, now).await?;
+    audit::append(&mut tx, entry, now).await?;
+    tx.commit().await?;
+    Ok(epoch)
 }

@@ -1,5 +1,7 @@
+mod audited;
 mod login;
 mod logout;
+mod password;
 mod profile;
 mod refresh;
 mod register;

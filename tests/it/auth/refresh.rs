@@ -3,6 +3,7 @@ use halyard_tests::{Actor, TestApp, TestResponse};
 use http::Method;
 use serde_json::json;
 
+use super::audited::entries;
 use crate::assert_snapshot;
 
 async fn refresh(app: &TestApp, token: &str) -> TestResponse {
@@ -46,6 +47,11 @@ async fn refresh_with_a_reused_token_revokes_the_family() {
     let second = next(refresh(&app, &first).await);
     let third = next(refresh(&app, &second).await);
     assert_snapshot!("reused", refresh(&app, &first).await.expect(401));
+    refresh(&app, &first).await.expect(401);
+    let kept = entries(&app, "session.replay").await;
+    let [(None, target, detail)] = kept.as_slice() else { panic!("one family ended once: {kept:?}") };
+    assert!(target.starts_with("session:"), "{target}");
+    assert_eq!((&detail["user_id"], &detail["address"]), (&json!(1), &json!("127.0.0.1")), "{detail}");
     refresh(&app, &third).await.expect_problem(401, "token_revoked");
     app.advance(Duration::seconds(11));
     admin.get("/api/protected").await.expect_problem(401, "token_revoked");
@@ -73,6 +79,23 @@ async fn two_refreshes_at_once_end_with_one_and_the_same_token() {
     let (one, two) = (next(one), next(two));
     assert_eq!(one, two);
     next(refresh(&app, &one).await);
+}
+
+#[tokio::test]
+async fn fifty_refreshes_at_once_are_one_step_of_one_chain() {
+    let app = TestApp::builder().without_rate_limits().spawn().await;
+    let admin = app.admin().await;
+    let mut token = refresh_token(&admin);
+    for _ in 0..3 {
+        let answers = futures::future::join_all((0..50).map(|_| refresh(&app, &token))).await;
+        let mut given: Vec<String> = answers.into_iter().map(next).collect();
+        given.dedup();
+        assert_eq!(given.len(), 1, "one chain: {given:?}");
+        assert_ne!(given[0], token, "a step further");
+        token = given.remove(0);
+    }
+    let sessions = admin.get("/auth/sessions").await.expect(200).json();
+    assert_eq!(sessions["data"]["items"].as_array().map(Vec::len), Some(1), "{sessions}");
 }
 
 #[tokio::test]

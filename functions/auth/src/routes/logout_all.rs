@@ -7,12 +7,12 @@ use halyard_http::{ApiResult, Caller, Success, success};
 use halyard_store::auth_epochs;
 use serde::Serialize;
 
-use crate::{error::AuthError, routes::sessions::live_sessions, state::AppState};
+use crate::{epochs, error::AuthError, routes::sessions::live_sessions, state::AppState};
 
 /// `data`.
 #[derive(Debug, Serialize)]
 pub struct AllEnded {
-    sessions_ended: usize,
+    pub(super) sessions_ended: usize,
 }
 
 /// Ends every session of the caller, this one included, by raising the `auth_epoch`.
@@ -21,17 +21,11 @@ pub async fn handler(State(state): State<AppState>, Caller(caller): Caller) -> A
 }
 
 async fn end_all(state: &AppState, user: UserId) -> Result<usize, AuthError> {
-    let now = state.clock.now();
     let live = live_sessions(state, user).await?.len();
-    let mut conn = state.pool.acquire().await?;
-    let epoch = auth_epochs::raise(&mut conn, user, state.clock.database_override()).await?;
-    let epoch = epoch.ok_or(AuthnFailure::Revoked)?;
+    let now = state.clock.database_override();
+    let epoch = auth_epochs::raise(&mut *state.pool.acquire().await?, user, now).await?;
     // Should this fail, the caller gets 503 and beat publishes the epoch. No sign-in and no rotation takes the lower one
     // meanwhile; only the repeat of a rotation just answered may, and its token ends with the others.
-    state.sessions.bump_epoch(user, epoch, now).await?;
-    // It is out: a failure here costs beat one repeated write.
-    if let Err(error) = auth_epochs::published(&mut conn, user, epoch).await {
-        tracing::warn!(%error, "the published epoch stays owed");
-    }
+    epochs::publish(state, user, epoch.ok_or(AuthnFailure::Revoked)?).await?;
     Ok(live)
 }

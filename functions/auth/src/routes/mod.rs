@@ -4,6 +4,7 @@ pub mod jwks;
 pub mod login;
 pub mod logout;
 pub mod logout_all;
+pub mod password;
 pub mod profile;
 pub mod refresh;
 pub mod register;

@@ -9,10 +9,11 @@ use halyard_auth::{
 };
 use halyard_cloud::sessions::{SessionError, Stored};
 use halyard_domain::{authz::Grants, session::Session, user::AccountStatus};
-use halyard_http::{ApiResult, MaybeValid, Problem, Success, Throttle, Validate, Violations};
-use halyard_store::users;
+use halyard_http::{ApiResult, MaybeValid, Problem, RequestInfo, Success, Throttle, Validate, Violations};
+use halyard_store::{audit, users};
 use http::{HeaderMap, header};
 use serde::Deserialize;
+use serde_json::json;
 
 use crate::{
     error::AuthError,
@@ -37,6 +38,7 @@ impl Validate for Request {
 pub async fn handler(
     State(state): State<AppState>,
     throttle: Throttle,
+    info: RequestInfo,
     headers: HeaderMap,
     MaybeValid(body): MaybeValid<Request>,
 ) -> ApiResult<Success<Tokens>> {
@@ -50,7 +52,7 @@ pub async fn handler(
         }
     };
     throttle.account(&token.session_id.to_string()).await?;
-    Ok(refresh(&state, &token).await?)
+    Ok(refresh(&state, &token, &info).await?)
 }
 
 fn present(body: Option<&str>, headers: &HeaderMap) -> Result<RefreshToken, AuthnFailure> {
@@ -61,7 +63,7 @@ fn present(body: Option<&str>, headers: &HeaderMap) -> Result<RefreshToken, Auth
     RefreshToken::parse(bearer_token(header.to_str().map_err(|_| AuthnFailure::Malformed)?)?)
 }
 
-async fn refresh(state: &AppState, token: &RefreshToken) -> Result<Success<Tokens>, AuthError> {
+async fn refresh(state: &AppState, token: &RefreshToken, info: &RequestInfo) -> Result<Success<Tokens>, AuthError> {
     for _ in 0..ATTEMPTS {
         let now = state.clock.now();
         let stored = live(state, token, now).await?;
@@ -76,15 +78,36 @@ async fn refresh(state: &AppState, token: &RefreshToken) -> Result<Success<Token
                 return Ok(sign_in::answer(state, &stored.session, &present, None, now));
             }
             RefreshVerdict::Replayed => {
-                state.sessions.revoke(token.user_id, token.session_id, now).await?;
+                let ended = state.sessions.revoke(token.user_id, token.session_id, now).await?;
                 let (session, counter) = (&token.session_id, token.counter);
                 tracing::warn!(%session, user_id = token.user_id.0, counter, "a used refresh token came again");
+                // Whoever comes with it once more ends nothing and fills nobody's log.
+                if ended.is_some() {
+                    record_replay(state, token, info).await;
+                }
                 return Err(AuthnFailure::Revoked.into());
             }
             RefreshVerdict::Unknown => return Err(AuthnFailure::Invalid.into()),
         }
     }
     Err(AuthError::Contended)
+}
+
+/// Keeps for the audit that a family was ended, and from where. That it was ended counts, so a database that cannot keep
+/// it changes nothing; the log has it then.
+async fn record_replay(state: &AppState, token: &RefreshToken, info: &RequestInfo) {
+    let entry = audit::Entry {
+        actor: None,
+        action: "session.replay",
+        target: &format!("session:{}", token.session_id),
+        detail: json!({"user_id": token.user_id, "counter": token.counter, "address": info.address()}),
+        request_id: Some(&info.request_id().to_string()),
+    };
+    let now = state.clock.database_override();
+    let kept = async { audit::append(&mut *state.pool.acquire().await?, &entry, now).await };
+    if let Err(error) = kept.await {
+        tracing::error!(%error, target = entry.target, action = entry.action, "not kept for the audit");
+    }
 }
 
 /// The session that the token names, if it is live, read from the truth and not from the cache.

@@ -1,0 +1,128 @@
+//! `POST /auth/password`
+
+use axum::extract::State;
+use chrono::{DateTime, Utc};
+use halyard_auth::{AuthnFailure, Principal};
+use halyard_cloud::sessions::{SessionError, Stored};
+use halyard_domain::{
+    session::Session,
+    user::{AccountStatus, check_password},
+};
+use halyard_http::{ApiResult, Caller, RequestInfo, Success, Valid, Validate, Violations, success};
+use halyard_store::{
+    audit,
+    users::{self, PasswordChange, User},
+};
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::{
+    epochs,
+    error::AuthError,
+    fields::{line, required},
+    routes::{logout_all::AllEnded, sessions::live_sessions},
+    state::AppState,
+};
+
+/// How often a session that is refreshed meanwhile is read anew.
+const ATTEMPTS: usize = 4;
+
+/// The body.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    current_password: Option<String>,
+    new_password: Option<String>,
+}
+
+impl Validate for Request {
+    fn validate(&self, violations: &mut Violations) {
+        // The present one may be older than today's rules.
+        required(violations, "/current_password", self.current_password.as_deref(), |password| line(password, 128));
+        required(violations, "/new_password", self.new_password.as_deref(), check_password);
+    }
+}
+
+/// Changes the caller's password and ends every other session of theirs. The one that asks goes on: whoever knows the
+/// password has just shown who they are.
+pub async fn handler(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    info: RequestInfo,
+    Valid(body): Valid<Request>,
+) -> ApiResult<Success<AllEnded>> {
+    let (current, new) = (body.current_password.unwrap_or_default(), body.new_password.unwrap_or_default());
+    let user = sure_of(&state, &caller).await?;
+    if !state.hasher.verify(&current, Some(&user.password_hash)).await.map_err(AuthError::from)? {
+        return Err(AuthError::WrongPassword.into());
+    }
+    if current == new {
+        return Err(AuthError::SamePassword.into());
+    }
+    let others = live_sessions(&state, user.id).await?.iter().filter(|session| session.id != caller.session_id).count();
+    let epoch = commit(&state, &caller, &user, &new, &info).await?;
+    // From here on the password is the new one, whatever the session table says to it.
+    let told = tell(&state, &caller, epoch).await;
+    told.map_err(|error| AuthError::SessionsOwed(Box::new(error)))?;
+    Ok(success(AllEnded { sessions_ended: others }))
+}
+
+/// The caller's account, if their session is live by the truth: caches are not asked where a password is at stake.
+async fn sure_of(state: &AppState, caller: &Principal) -> Result<User, AuthError> {
+    let user = users::by_id(&mut *state.pool.acquire().await?, caller.user_id).await?;
+    let user = user.filter(|user| user.status == AccountStatus::Active).ok_or(AuthnFailure::Revoked)?;
+    let now = state.clock.now();
+    let stored = state.sessions.get(caller.user_id, caller.session_id, now).await?;
+    let live = stored.is_some_and(|stored| stored.session.is_live(now, user.auth_epoch));
+    if live { Ok(user) } else { Err(AuthnFailure::Revoked.into()) }
+}
+
+/// Writes the new hash, the higher epoch and the note of it, all or nothing; answers with the epoch.
+async fn commit(
+    state: &AppState,
+    caller: &Principal,
+    user: &User,
+    new: &str,
+    info: &RequestInfo,
+) -> Result<i64, AuthError> {
+    let hash = state.hasher.hash(new, &state.entropy).await?;
+    let change = PasswordChange { user: user.id, old_hash: &user.password_hash, new_hash: &hash };
+    let entry = audit::Entry {
+        actor: Some(user.id),
+        action: "user.change_password",
+        target: &format!("user:{}", user.id),
+        detail: json!({"session": caller.session_id, "address": info.address()}),
+        request_id: Some(&info.request_id().to_string()),
+    };
+    let mut conn = state.pool.acquire().await?;
+    let raised = users::change_password(&mut conn, &change, &entry, state.clock.database_override()).await?;
+    // Somebody else was faster with the same old password.
+    raised.ok_or(AuthError::WrongPassword)
+}
+
+/// Lifts the caller's session over the new epoch, then publishes that: in this order there is no moment in which the
+/// caller's session counts as ended. Should it fail, beat publishes the epoch and the caller's session ends as well.
+async fn tell(state: &AppState, caller: &Principal, epoch: i64) -> Result<(), AuthError> {
+    lift(state, caller, epoch).await?;
+    epochs::publish(state, caller.user_id, epoch).await
+}
+
+async fn lift(state: &AppState, caller: &Principal, epoch: i64) -> Result<(), AuthError> {
+    for _ in 0..ATTEMPTS {
+        let now = state.clock.now();
+        let Some(stored) = state.sessions.get(caller.user_id, caller.session_id, now).await? else { return Ok(()) };
+        // Ended by a logout, or by a raise that this change did not make: it stays so.
+        if !stored.session.is_live(now, epoch - 1) || stored.session.auth_epoch >= epoch {
+            return Ok(());
+        }
+        match state.sessions.rotate(&stored, lifted(&stored, epoch, now), now).await {
+            Err(SessionError::Conflict) => {}
+            other => return Ok(other.map(drop)?),
+        }
+    }
+    Err(AuthError::Contended)
+}
+
+fn lifted(stored: &Stored, epoch: i64, now: DateTime<Utc>) -> Session {
+    Session { auth_epoch: epoch, authenticated_at: now, ..stored.session.clone() }
+}
