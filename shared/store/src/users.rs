@@ -5,9 +5,9 @@ use halyard_domain::{
     UserId,
     user::{AccountStatus, Role},
 };
-use sqlx::{Connection as _, PgConnection};
+use sqlx::PgConnection;
 
-use crate::{Now, Result, StoreError, audit, auth_epochs, rows::parse};
+use crate::{Now, Result, StoreError, audit, rows::parse};
 
 /// An account.
 #[derive(Debug, Clone, PartialEq)]
@@ -265,30 +265,45 @@ pub struct PasswordChange<'a> {
     pub new_hash: &'a str,
 }
 
-/// Changes a password, raises the `auth_epoch` and records who did it, in one transaction. Answers with the new epoch;
-/// `None` when the account has another password by now, or may not be used.
+/// Changes a password, raises the `auth_epoch`, notes that it is owed and records who did it, in one statement: a
+/// transaction of several would hold the account's row when its environment is frozen in between. Answers with the new
+/// epoch; `None` when the account has another password by now, or may not be used.
 pub async fn change_password(
     conn: &mut PgConnection,
     change: &PasswordChange<'_>,
     entry: &audit::Entry<'_>,
     now: Now,
 ) -> Result<Option<i64>> {
-    let mut tx = conn.begin().await?;
-    let changed = sqlx::query!(
-        "update users set password_hash = $3, password_changed_at = coalesce($4::timestamptz, statement_timestamp())
-         where id = $1 and password_hash = $2 and status = 'active'",
+    let row = sqlx::query!(
+        r#"
+        with at as (
+            select coalesce($4::timestamptz, statement_timestamp()) as now
+        ), changed as (
+            update users set password_hash = $3, password_changed_at = at.now, auth_epoch = auth_epoch + 1
+            from at where id = $1 and password_hash = $2 and status = 'active'
+            returning id, auth_epoch
+        ), owed as (
+            insert into auth_epoch_outbox (user_id, auth_epoch, since)
+            select id, auth_epoch, at.now from changed, at
+            on conflict (user_id) do update
+                set auth_epoch = greatest(auth_epoch_outbox.auth_epoch, excluded.auth_epoch)
+        ), kept as (
+            insert into audit_log (at, actor_id, action, target, detail, request_id)
+            select at.now, $5, $6, $7, $8, $9 from changed, at
+        )
+        select auth_epoch from changed
+        "#,
         change.user.0,
         change.old_hash,
         change.new_hash,
         now,
+        entry.actor.map(|a| a.0),
+        entry.action,
+        entry.target,
+        entry.detail,
+        entry.request_id,
     )
-    .execute(&mut *tx)
+    .fetch_optional(conn)
     .await?;
-    if changed.rows_affected() == 0 {
-        return Ok(None);
-    }
-    let epoch = auth_epochs::raise(&mut tx, change.user, now).await?;
-    audit::append(&mut tx, entry, now).await?;
-    tx.commit().await?;
-    Ok(epoch)
+    Ok(row.map(|row| row.auth_epoch))
 }
