@@ -98,7 +98,10 @@ def delete():
                 pass
     keeper = boto3.client("secretsmanager")
     for name in KEPT:
-        keeper.delete_secret(SecretId=f"{os.environ['SECRETS_PREFIX']}/{name}", ForceDeleteWithoutRecovery=True)
+        try:
+            keeper.delete_secret(SecretId=f"{os.environ['SECRETS_PREFIX']}/{name}", ForceDeleteWithoutRecovery=True)
+        except keeper.exceptions.ResourceNotFoundException:
+            pass
     bucket = boto3.resource("s3").Bucket(f"{stack}-deployments")
     if bucket.creation_date:
         bucket.objects.delete()

@@ -16,6 +16,8 @@ use nix::{
 /// Where nothing is built yet, every function is.
 const BUILD: Duration = Duration::from_mins(20);
 const FAREWELL: Duration = Duration::from_mins(1);
+/// How long a process that was told to end may be seen.
+const LAST_BREATH: Duration = Duration::from_secs(5);
 
 /// `make watch` with everything that it started; ends with it.
 pub struct Watch {
@@ -100,7 +102,12 @@ impl Drop for Watch {
             }
             self.child.try_wait().ok().flatten()
         });
-        // Whoever the script has left behind is in the group, and would be a fault of the script's.
+        // Whoever the script has left behind is in the group, and would be a fault of the script's; who is ending is not.
+        let gone = |group| killpg(group, None).is_err();
+        let end = std::time::Instant::now() + LAST_BREATH;
+        while !gone(group) && std::time::Instant::now() < end {
+            std::thread::yield_now();
+        }
         let left = killpg(group, Signal::SIGKILL).is_ok();
         // The emulator leads a group of its own and says in a file who it is.
         let emulator = fs::read_to_string(&self.emulator).ok().and_then(|pid| pid.trim().parse().ok());

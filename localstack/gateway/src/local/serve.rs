@@ -74,6 +74,8 @@ async fn run_gateways(
     let secrets = Secrets::load_or_make(&layout.secrets(), &entropy)?;
     let setup = setup(args, layout, &secrets, &Vars::from_process())?;
     let mut demo = args.demo;
+    // From before the template is read for the first time: an edit while the gateway starts is one.
+    let mut template = watched(&setup)?;
     let mut engine = tokio::select! {
         () = signals.wait() => return Ok(()),
         engine = Engine::start(&setup, listener) => engine?,
@@ -83,7 +85,7 @@ async fn run_gateways(
         let edited = tokio::select! {
             () = signals.wait() => Ok(false),
             outcome = attend(&engine, stack, std::mem::take(&mut demo)) => outcome.map(|()| false),
-            outcome = edited(&setup) => outcome.map(|()| true),
+            outcome = edited(&setup, template.as_mut()) => outcome.map(|()| true),
         };
         engine.stop().await;
         if !edited? {
@@ -132,13 +134,16 @@ fn announce(args: &ServeArgs, layout: &Layout, engine: &Engine) -> Result<(), Lo
     Ok(())
 }
 
-/// Ends when the template has been edited, and makes sense. Never where functions are linked in: they are those of the
-/// template that they were built with.
-async fn edited(setup: &Setup) -> Result<(), LocalError> {
-    if !matches!(setup.backing, Backing::Endpoints { .. }) {
-        return std::future::pending().await;
-    }
-    let mut template = TemplateWatch::new(setup.template()?);
+/// The template, where edits of it count. They do not where functions are linked in: those are of the template that they
+/// were built with.
+fn watched(setup: &Setup) -> Result<Option<TemplateWatch>, LocalError> {
+    let counts = matches!(setup.backing, Backing::Endpoints { .. });
+    counts.then(|| setup.template().map(TemplateWatch::new)).transpose()
+}
+
+/// Ends when the template has been edited, and makes sense.
+async fn edited(setup: &Setup, template: Option<&mut TemplateWatch>) -> Result<(), LocalError> {
+    let Some(template) = template else { return std::future::pending().await };
     loop {
         tokio::time::sleep(MEND_EVERY).await;
         if template.changed() {
