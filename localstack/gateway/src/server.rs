@@ -1,6 +1,11 @@
 //! The socket: HTTP/1.1 with keep-alive.
 
-use std::{convert::Infallible, net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    net::IpAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{HeaderValue, header};
@@ -12,7 +17,10 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::{rt::TokioIo, server::graceful::GracefulShutdown};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::watch,
+};
 
 use crate::{
     bare::{self, Bare},
@@ -27,6 +35,9 @@ use crate::{
 pub(crate) const BODY_LIMIT: usize = 10 * 1024 * 1024;
 /// How long a shutdown waits for answers under way: longer than any integration may take.
 const FAREWELL: Duration = Duration::from_secs(31);
+/// How long a client that got a connection may take to ask for something. Until then it is not closed: hyper would end a
+/// connection over which nothing has been read, and the request that is on its way with it.
+const FIRST_WORD: Duration = Duration::from_secs(2);
 /// Tells a client that its connection ends with this answer.
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
 /// After a failed accept (no more file descriptors), not at once again.
@@ -35,7 +46,8 @@ const BREATH: Duration = Duration::from_millis(50);
 /// Serves until told to stop, then lets every connection finish what it is at.
 pub(crate) async fn serve(listener: TcpListener, api: Arc<HttpApi>, mut course: Course) {
     let graceful = GracefulShutdown::new();
-    let door = Door { api, course: course.clone(), graceful: &graceful };
+    let (unheard, mut silence) = watch::channel(0);
+    let door = Door { api, course: course.clone(), graceful: &graceful, unheard: Arc::new(unheard) };
     loop {
         let accepted = tokio::select! {
             () = course.gone() => break,
@@ -50,6 +62,7 @@ pub(crate) async fn serve(listener: TcpListener, api: Arc<HttpApi>, mut course: 
         }
     }
     door::close(listener, |stream, peer| door.let_in(stream, peer.ip())).await;
+    let _ = tokio::time::timeout(FIRST_WORD, silence.wait_for(|unheard| *unheard == 0)).await;
     if tokio::time::timeout(FAREWELL, graceful.shutdown()).await.is_err() {
         tracing::warn!("some connections did not end in time");
     }
@@ -60,6 +73,24 @@ struct Door<'g> {
     api: Arc<HttpApi>,
     course: Course,
     graceful: &'g GracefulShutdown,
+    /// How many were let in and have not asked for anything yet.
+    unheard: Arc<watch::Sender<usize>>,
+}
+
+/// Somebody who was let in and has not asked for anything yet.
+struct Unheard(Arc<watch::Sender<usize>>);
+
+impl Unheard {
+    fn new(count: &Arc<watch::Sender<usize>>) -> Self {
+        count.send_modify(|count| *count += 1);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for Unheard {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
+    }
 }
 
 impl Door<'_> {
@@ -67,7 +98,9 @@ impl Door<'_> {
         // Answers are small and whole: waiting to fill a packet only delays them.
         let _ = stream.set_nodelay(true);
         let (api, course) = (Arc::clone(&self.api), self.course.clone());
+        let unheard = Mutex::new(Some(Unheard::new(&self.unheard)));
         let service = service_fn(move |request| {
+            drop(unheard.lock().unwrap_or_else(PoisonError::into_inner).take());
             let (api, course) = (Arc::clone(&api), course.clone());
             async move {
                 let mut response = answer(&api, request, peer).await;

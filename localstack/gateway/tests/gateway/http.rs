@@ -454,3 +454,19 @@ async fn whoever_got_a_connection_to_a_gateway_that_leaves_is_answered() {
         }
     }
 }
+
+#[tokio::test]
+async fn who_was_let_in_and_is_slow_to_ask_is_answered_by_a_gateway_that_leaves() {
+    let mut fixture = Fixture::new().with("web", web);
+    fixture.change = Box::new(|config| config.listen = Some(([127, 0, 0, 1], 0).into()));
+    let gateway = fixture.start().await;
+    let address = gateway.address().expect("it listens");
+    let mut slow = tokio::net::TcpStream::connect(address).await.expect("a connection");
+    let leaving = tokio::spawn(gateway.drain(Duration::ZERO, SOON));
+    let connect = || tokio::time::timeout(Duration::from_millis(100), tokio::net::TcpStream::connect(address));
+    while let Ok(Ok(_)) = connect().await {}
+    slow.write_all(b"POST /open/a HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{}").await.expect("sent");
+    let (head, _) = read_answer(&mut slow).await;
+    assert!(head.starts_with("http/1.1 200") && head.contains("connection: close"), "{head}");
+    assert!(leaving.await.expect("it ends"), "nothing was left");
+}
