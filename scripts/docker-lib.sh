@@ -48,7 +48,9 @@ ensure_base() {
 compose() {
     set -- --project-name "$PROJECT" --env-file "$STATE/env" -f "$ROOT/localstack/compose.yaml" \
         ${HALYARD_COMPOSE_OVERRIDE:+-f "$HALYARD_COMPOSE_OVERRIDE"} "$@"
-    docker compose --progress quiet "$@"
+    # What the shell that calls has set under these names would go before the file.
+    env -u STATE -u CONTAINER_UID -u CONTAINER_GID -u NODES_NET -u HTTPS_PORT -u DASHBOARD_PORT -u RATE_LIMITS \
+        -u FLOOD_LIMITS -u LOG_LEVEL docker compose --progress quiet "$@"
 }
 
 # The container of a service.

@@ -15,7 +15,9 @@ async fn a_stopped_emulator_keeps_sessions_queues_and_tables() {
     stack.stop("ministack");
     stack.start("ministack").await;
     // Not from a cache: whoever asks now asks the table.
-    stack.exec("redis", &["sh", "-c", "REDISCLI_AUTH=$(cat /run/secrets/redis_password) redis-cli flushall"]);
+    let flush = "REDISCLI_AUTH=$(cat /run/secrets/redis_password) redis-cli flushall";
+    let flushed = stack.exec("redis", &["sh", "-c", flush]);
+    assert_eq!(String::from_utf8_lossy(&flushed.stdout).trim(), "OK", "{flushed:?}");
     wait::until("the session to be good", PATIENCE, async || {
         (user.get("/auth/validate").await.code() == 200).then_some(())
     })

@@ -42,7 +42,8 @@ async fn a_stopped_postgres_shuts_down_in_order() {
     stack.stop("postgres");
     assert_eq!(stack.inspect("postgres")["State"]["ExitCode"], 0);
     stack.start("postgres").await;
-    let log = super::stack::docker(&["logs", "--tail", "40", &stack.container("postgres")]);
+    let log = stack.log("postgres");
+    assert!(log.contains("database system is ready"), "{log}");
     assert!(!log.contains("automatic recovery in progress"), "{log}");
     stack.until_settled(&user).await;
     stack.until_well().await;

@@ -52,7 +52,7 @@ async fn no_secret_is_in_an_environment_a_list_of_arguments_or_a_log() {
             "for f in /proc/[0-9]*/environ /proc/[0-9]*/cmdline; do tr '\\0' '\\n' <$f 2>/dev/null; done; true";
         let running = stack.exec(service, &["sh", "-c", running]);
         let running = String::from_utf8_lossy(&running.stdout).into_owned();
-        let logs = docker(&["logs", &stack.container(service)]);
+        let logs = stack.log(service);
         for (secret, text) in texts(&stack) {
             assert!(!running.contains(&text), "{secret} shows in the processes of {service}");
             assert!(!logs.contains(&text), "{secret} is in the log of {service}");

@@ -88,6 +88,14 @@ impl Stack {
         .await;
     }
 
+    /// What a service has said since its container was started last, on both of its streams.
+    pub fn log(&self, service: &str) -> String {
+        let since = self.inspect(service)["State"]["StartedAt"].as_str().expect("a time").to_owned();
+        let said = output(Command::new("docker").args(["logs", "--since", &since, &self.container(service)]));
+        assert!(said.status.success(), "docker logs of {service}");
+        format!("{}{}", String::from_utf8_lossy(&said.stdout), String::from_utf8_lossy(&said.stderr))
+    }
+
     /// Kills a service, which stays away until [`Self::start`].
     pub fn kill(&self, service: &str) {
         docker(&["kill", &self.container(service)]);

@@ -19,7 +19,7 @@ async fn tasks_of_a_killed_worker_are_finished_by_the_other() {
     let stack = Stack::find().await;
     let target = stack.target();
     let user = target.new_user("killed-worker").await;
-    let ids = submit(&user, 30, 4000).await;
+    let ids = submit(&user, 30, 8000).await;
     let killed = busiest(&stack).await;
     let other = WORKERS.into_iter().find(|worker| *worker != killed).expect("there are two");
     // It stays away: whatever it had, the other one does.
@@ -37,7 +37,7 @@ async fn with_both_workers_killed_tasks_wait_and_are_finished_when_they_are_back
     let stack = Stack::find().await;
     let target = stack.target();
     let user = target.new_user("killed-workers").await;
-    let ids = submit(&user, 30, 4000).await;
+    let ids = submit(&user, 30, 8000).await;
     busiest(&stack).await;
     for worker in WORKERS {
         stack.crash(worker).await;

@@ -15,7 +15,7 @@ async fn a_flood_of_one_credential_asks_once() {
     let answers = futures::future::join_all((0..100).map(|_| admin.get("/api/protected"))).await;
     assert!(answers.iter().all(|a| [200, 429].contains(&a.code())), "the functions' own limit is still there");
     let asked = app.invocations("AuthFunction") - before;
-    // One, and another one where the second in which it was kept ran out meanwhile.
+    // One, and another one where the five seconds in which it was kept ran out meanwhile.
     assert!((1..=2).contains(&asked), "{asked} questions for 100 requests");
 
     let before = app.invocations("AuthFunction");
