@@ -18,8 +18,9 @@ async fn a_function_with_a_wrong_variable_names_it_in_its_log_and_fails_its_call
     let form = halyard_tests::environment::variable("API_URL");
     let form = form.unwrap_or_else(|| "{endpoint}/_aws/execute-api/{id}/$default".to_owned());
     let url = form.replace("{endpoint}", &stack.emulator.endpoint).replace("{id}", &stack.output("ApiId").await);
-    let answer = halyard_tests::Target::at(&url).anonymous().get("/health/ping").await.expect(500);
-    // MiniStack shows them; so they have to be fit to be shown (docs/fidelity.md).
+    let answer = halyard_tests::Target::at(&url).anonymous().get("/health/ping").await;
+    assert!([500, 502, 503].contains(&answer.code()), "{}", answer.text());
+    // MiniStack does, with a 502; so they have to be fit to be shown (docs/fidelity.md).
     assert!(!answer.text().contains("halyard@somewhere"), "{}", answer.text());
 
     // A secret that is not there is named as well, by the variable that refers to it.
