@@ -5,7 +5,6 @@ use std::{ops::Deref, sync::Arc};
 use halyard_auth::Principal;
 use halyard_cloud::{queue::Queue, task_logs::TaskLogs};
 use halyard_domain::{Clock, Entropy, UserId, authz::Permission};
-use halyard_http::Problem;
 use halyard_jobs::{Registry, doorbell::LaneQueues};
 use halyard_store::{Pool, tasks::Intake};
 
@@ -50,10 +49,4 @@ impl Deref for AppState {
 /// Whose tasks a caller may deal with: their own, or with `permission` those of all (`None`).
 pub fn scope(caller: &Principal, permission: Permission) -> Option<UserId> {
     (!caller.may(permission)).then_some(caller.user_id)
-}
-
-/// 403 unless the caller may.
-pub fn require(caller: &Principal, permission: Permission) -> Result<(), Problem> {
-    let refused = || Problem::forbidden(format!("this needs the permission {}", permission.as_str()));
-    if caller.may(permission) { Ok(()) } else { Err(refused()) }
 }

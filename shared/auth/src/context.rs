@@ -5,7 +5,7 @@ use chrono::DateTime;
 use halyard_domain::{UserId, authz::Grants};
 use serde_json::{Value, json};
 
-use crate::{Principal, verifier::AuthnFailure};
+use crate::{Credential, Principal, verifier::AuthnFailure};
 
 /// What the authorizer found out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,16 +48,23 @@ impl Authn {
 
 /// The context of a good credential.
 pub fn to_context(principal: &Principal) -> Value {
-    json!({
+    let mut context = json!({
         "authn": "ok",
         "user_id": principal.user_id.to_string(),
         "username": principal.username,
         "role": principal.role.as_str(),
         "permissions": principal.permissions.0.join(" "),
-        "session_id": principal.session_id.to_string(),
         "auth_time": principal.authenticated_at.timestamp().to_string(),
         "exp": principal.expires_at.timestamp().to_string(),
-    })
+    });
+    match &principal.credential {
+        Credential::Session { id, methods } => {
+            context["session_id"] = id.to_string().into();
+            context["amr"] = methods.join(" ").into();
+        }
+        Credential::ApiKey { id } => context["api_key_id"] = id.to_string().into(),
+    }
+    context
 }
 
 /// The caller that a context names; `None` unless it says `authn: ok` and is whole.
@@ -70,11 +77,24 @@ pub fn from_context(context: &Value) -> Option<Principal> {
         user_id: UserId(text(context, "user_id")?.parse().ok()?),
         username: text(context, "username")?.to_owned(),
         role: text(context, "role")?.parse().ok()?,
-        permissions: Grants(text(context, "permissions")?.split_whitespace().map(str::to_owned).collect()),
-        session_id: text(context, "session_id")?.parse().ok()?,
+        permissions: Grants(words(context, "permissions")?),
+        credential: credential(context)?,
         authenticated_at: time("auth_time")?,
         expires_at: time("exp")?,
     })
+}
+
+/// A session or an API key, never both.
+fn credential(context: &Value) -> Option<Credential> {
+    match (text(context, "session_id"), text(context, "api_key_id")) {
+        (Some(id), None) => Some(Credential::Session { id: id.parse().ok()?, methods: words(context, "amr")? }),
+        (None, Some(id)) => Some(Credential::ApiKey { id: id.parse().ok()? }),
+        _ => None,
+    }
+}
+
+fn words(context: &Value, key: &str) -> Option<Vec<String>> {
+    Some(text(context, key)?.split_whitespace().map(str::to_owned).collect())
 }
 
 fn text<'a>(context: &'a Value, key: &str) -> Option<&'a str> {

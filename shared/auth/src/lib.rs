@@ -9,5 +9,5 @@ pub mod token;
 pub mod verifier;
 
 pub use keys::{KeySet, SigningKey};
-pub use principal::Principal;
+pub use principal::{Credential, Principal};
 pub use verifier::{AuthnError, AuthnFailure, Verifier};

@@ -8,7 +8,7 @@ use halyard_domain::{Clock, SessionId, UserId, session::Session};
 
 use crate::{
     keys::KeySet,
-    principal::Principal,
+    principal::{Credential, Principal},
     token::{self, TokenRules},
 };
 
@@ -122,7 +122,7 @@ impl Verifier {
             username: session.username,
             role: session.role,
             permissions: session.permissions,
-            session_id: session.id,
+            credential: Credential::Session { id: session.id, methods: session.methods },
             authenticated_at: session.authenticated_at,
             expires_at: token_end.min(session.expires_at),
         })

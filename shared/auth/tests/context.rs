@@ -3,10 +3,10 @@
 
 use chrono::DateTime;
 use halyard_auth::{
-    AuthnFailure, Principal,
+    AuthnFailure, Credential, Principal,
     context::{Authn, from_context, to_context},
 };
-use halyard_domain::{SessionId, UserId, authz::Grants, user::Role};
+use halyard_domain::{ApiKeyId, SessionId, UserId, authz::Grants, user::Role};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -14,17 +14,26 @@ fn principals() -> impl Strategy<Value = Principal> {
     let role = prop::sample::select(vec![Role::Admin, Role::Operator, Role::User]);
     let permissions = prop::collection::vec("[a-z]{1,8}:[a-z_*]{1,12}", 0..5);
     let time = 0..4_000_000_000_i64;
-    (any::<i64>(), "[a-zA-Z0-9._-]{3,80}", role, permissions, any::<u128>(), time.clone(), time).prop_map(
-        |(user, username, role, permissions, session, auth_time, exp)| Principal {
+    (any::<i64>(), "[a-zA-Z0-9._-]{3,80}", role, permissions, credentials(), time.clone(), time).prop_map(
+        |(user, username, role, permissions, credential, auth_time, exp)| Principal {
             user_id: UserId(user),
             username,
             role,
             permissions: Grants(permissions),
-            session_id: SessionId(uuid::Uuid::from_u128(session)),
+            credential,
             authenticated_at: DateTime::from_timestamp(auth_time, 0).unwrap(),
             expires_at: DateTime::from_timestamp(exp, 0).unwrap(),
         },
     )
+}
+
+fn credentials() -> impl Strategy<Value = Credential> {
+    let methods = prop::collection::vec("[a-z]{1,5}", 0..3);
+    prop_oneof![
+        (any::<u128>(), methods)
+            .prop_map(|(id, methods)| Credential::Session { id: SessionId(uuid::Uuid::from_u128(id)), methods }),
+        any::<u128>().prop_map(|id| Credential::ApiKey { id: ApiKeyId(uuid::Uuid::from_u128(id)) }),
+    ]
 }
 
 proptest! {
@@ -44,6 +53,25 @@ proptest! {
         prop_assert_eq!(from_context(&context), None);
         prop_assert_eq!(Authn::from_context(&context), None);
     }
+}
+
+#[test]
+fn a_context_with_a_session_and_a_key_names_nobody() {
+    let id = uuid::Uuid::from_u128(7);
+    let credential = Credential::Session { id: SessionId(id), methods: vec!["pwd".into(), "otp".into()] };
+    let principal = Principal {
+        user_id: UserId(1),
+        username: "ada".into(),
+        role: Role::User,
+        permissions: Grants::default(),
+        credential,
+        authenticated_at: DateTime::UNIX_EPOCH,
+        expires_at: DateTime::UNIX_EPOCH,
+    };
+    let mut context = to_context(&principal);
+    assert_eq!(context["amr"], "pwd otp");
+    context["api_key_id"] = ApiKeyId(id).to_string().into();
+    assert_eq!(from_context(&context), None);
 }
 
 #[test]

@@ -71,6 +71,11 @@ ulid_id!(
     SessionId,
     "sess_"
 );
+ulid_id!(
+    /// An API key's name: `key_` and the 26 characters of a ULID. It says nothing about the key itself.
+    ApiKeyId,
+    "key_"
+);
 
 /// The host of an execution environment, as `/health/nodes` lists it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]

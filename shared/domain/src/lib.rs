@@ -17,5 +17,5 @@ pub mod user;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use entropy::Entropy;
-pub use ids::{NodeId, RequestId, SessionId, TaskId, UserId};
+pub use ids::{ApiKeyId, NodeId, RequestId, SessionId, TaskId, UserId};
 pub use lane::{Lane, Priority};

@@ -25,7 +25,8 @@ mod vitals;
 pub use context::HttpContext;
 pub use envelope::{Items, Success, success};
 pub use extract::{
-    AppPath, AppQuery, Caller, ClientAddress, Cursor, Lenient, MaybeCaller, MaybeValid, PageQuery, Valid,
+    AppPath, AppQuery, Caller, ClientAddress, Cursor, Lenient, MaybeCaller, MaybeValid, MetricsRead, PageQuery,
+    Permitted, Requirement, SessionCaller, SystemManage, TasksManageAll, UsersRead, UsersWrite, Valid,
 };
 pub use gcra::LocalLimiter;
 pub use limit::{Decision, Limit, Limiter, LimiterDown, Outcome, rate_limit, rate_limit_policy};

@@ -3,7 +3,7 @@
 use axum::extract::State;
 use halyard_auth::AuthnFailure;
 use halyard_domain::UserId;
-use halyard_http::{ApiResult, Caller, Success, success};
+use halyard_http::{ApiResult, SessionCaller, Success, success};
 use halyard_store::auth_epochs;
 use serde::Serialize;
 
@@ -16,7 +16,10 @@ pub struct AllEnded {
 }
 
 /// Ends every session of the caller, this one included, by raising the `auth_epoch`.
-pub async fn handler(State(state): State<AppState>, Caller(caller): Caller) -> ApiResult<Success<AllEnded>> {
+pub async fn handler(
+    State(state): State<AppState>,
+    SessionCaller(caller, _): SessionCaller,
+) -> ApiResult<Success<AllEnded>> {
     Ok(success(AllEnded { sessions_ended: end_all(&state, caller.user_id).await? }))
 }
 

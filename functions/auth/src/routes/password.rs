@@ -5,10 +5,11 @@ use chrono::{DateTime, Utc};
 use halyard_auth::{AuthnFailure, Principal};
 use halyard_cloud::sessions::{SessionError, Stored};
 use halyard_domain::{
+    SessionId,
     session::Session,
     user::{AccountStatus, check_password},
 };
-use halyard_http::{ApiResult, Caller, RequestInfo, Success, Valid, Validate, Violations, success};
+use halyard_http::{ApiResult, RequestInfo, SessionCaller, Success, Valid, Validate, Violations, success};
 use halyard_store::{
     audit,
     users::{self, PasswordChange, User},
@@ -47,32 +48,32 @@ impl Validate for Request {
 /// password has just shown who they are.
 pub async fn handler(
     State(state): State<AppState>,
-    Caller(caller): Caller,
+    SessionCaller(caller, session): SessionCaller,
     info: RequestInfo,
     Valid(body): Valid<Request>,
 ) -> ApiResult<Success<AllEnded>> {
     let (current, new) = (body.current_password.unwrap_or_default(), body.new_password.unwrap_or_default());
-    let user = sure_of(&state, &caller).await?;
+    let user = sure_of(&state, &caller, session).await?;
     if !state.hasher.verify(&current, Some(&user.password_hash)).await.map_err(AuthError::from)? {
         return Err(AuthError::WrongPassword.into());
     }
     if current == new {
         return Err(AuthError::SamePassword.into());
     }
-    let others = live_sessions(&state, user.id).await?.iter().filter(|session| session.id != caller.session_id).count();
-    let epoch = commit(&state, &caller, &user, &new, &info).await?;
+    let others = live_sessions(&state, user.id).await?.iter().filter(|other| other.id != session).count();
+    let epoch = commit(&state, session, &user, &new, &info).await?;
     // From here on the password is the new one, whatever the session table says to it.
-    let told = tell(&state, &caller, epoch).await;
+    let told = tell(&state, &caller, session, epoch).await;
     told.map_err(|error| AuthError::SessionsOwed(Box::new(error)))?;
     Ok(success(AllEnded { sessions_ended: others }))
 }
 
 /// The caller's account, if their session is live by the truth: caches are not asked where a password is at stake.
-async fn sure_of(state: &AppState, caller: &Principal) -> Result<User, AuthError> {
+async fn sure_of(state: &AppState, caller: &Principal, session: SessionId) -> Result<User, AuthError> {
     let user = users::by_id(&mut *state.pool.acquire().await?, caller.user_id).await?;
     let user = user.filter(|user| user.status == AccountStatus::Active).ok_or(AuthnFailure::Revoked)?;
     let now = state.clock.now();
-    let stored = state.sessions.get(caller.user_id, caller.session_id, now).await?;
+    let stored = state.sessions.get(caller.user_id, session, now).await?;
     let live = stored.is_some_and(|stored| stored.session.is_live(now, user.auth_epoch));
     if live { Ok(user) } else { Err(AuthnFailure::Revoked.into()) }
 }
@@ -80,7 +81,7 @@ async fn sure_of(state: &AppState, caller: &Principal) -> Result<User, AuthError
 /// Writes the new hash, the higher epoch and the note of it, all or nothing; answers with the epoch.
 async fn commit(
     state: &AppState,
-    caller: &Principal,
+    session: SessionId,
     user: &User,
     new: &str,
     info: &RequestInfo,
@@ -91,7 +92,7 @@ async fn commit(
         actor: Some(user.id),
         action: "user.change_password",
         target: &format!("user:{}", user.id),
-        detail: json!({"session": caller.session_id, "address": info.address()}),
+        detail: json!({"session": session, "address": info.address()}),
         request_id: Some(&info.request_id().to_string()),
     };
     let mut conn = state.pool.acquire().await?;
@@ -102,15 +103,15 @@ async fn commit(
 
 /// Lifts the caller's session over the new epoch, then publishes that: in this order there is no moment in which the
 /// caller's session counts as ended. Should it fail, beat publishes the epoch and the caller's session ends as well.
-async fn tell(state: &AppState, caller: &Principal, epoch: i64) -> Result<(), AuthError> {
-    lift(state, caller, epoch).await?;
+async fn tell(state: &AppState, caller: &Principal, session: SessionId, epoch: i64) -> Result<(), AuthError> {
+    lift(state, caller, session, epoch).await?;
     epochs::publish(state, caller.user_id, epoch).await
 }
 
-async fn lift(state: &AppState, caller: &Principal, epoch: i64) -> Result<(), AuthError> {
+async fn lift(state: &AppState, caller: &Principal, session: SessionId, epoch: i64) -> Result<(), AuthError> {
     for _ in 0..ATTEMPTS {
         let now = state.clock.now();
-        let Some(stored) = state.sessions.get(caller.user_id, caller.session_id, now).await? else { return Ok(()) };
+        let Some(stored) = state.sessions.get(caller.user_id, session, now).await? else { return Ok(()) };
         // Ended by a logout, or by a raise that this change did not make: it stays so.
         if !stored.session.is_live(now, epoch - 1) || stored.session.auth_epoch >= epoch {
             return Ok(());

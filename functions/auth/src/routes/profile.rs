@@ -5,7 +5,7 @@ mod change;
 use axum::{extract::State, response::IntoResponse};
 use halyard_auth::AuthnFailure;
 use halyard_domain::UserId;
-use halyard_http::{ApiResult, Caller, Valid, rfc3339, success};
+use halyard_http::{ApiResult, Caller, SessionCaller, Valid, rfc3339, success};
 use halyard_store::{
     statistics,
     users::{self, User},
@@ -49,7 +49,7 @@ pub async fn get(State(state): State<AppState>, Caller(caller): Caller) -> ApiRe
 /// Changes the caller's profile; with `If-Match` only if nobody changed it since.
 pub async fn put(
     State(state): State<AppState>,
-    Caller(caller): Caller,
+    SessionCaller(caller, _): SessionCaller,
     headers: HeaderMap,
     Valid(body): Valid<Request>,
 ) -> ApiResult<impl IntoResponse> {

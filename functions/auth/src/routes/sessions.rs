@@ -2,15 +2,18 @@
 
 use axum::extract::State;
 use halyard_domain::{SessionId, UserId, session::Session};
-use halyard_http::{ApiResult, AppPath, Caller, Items, Success, success};
+use halyard_http::{ApiResult, AppPath, Items, SessionCaller, Success, success};
 use serde::Serialize;
 
 use crate::{error::AuthError, state::AppState, view::SessionView};
 
 /// Lists the caller's live sessions, oldest first. There are few: one page.
-pub async fn list(State(state): State<AppState>, Caller(caller): Caller) -> ApiResult<Success<Items<SessionView>>> {
+pub async fn list(
+    State(state): State<AppState>,
+    SessionCaller(caller, current): SessionCaller,
+) -> ApiResult<Success<Items<SessionView>>> {
     let sessions = live_sessions(&state, caller.user_id).await?;
-    let items = sessions.into_iter().map(|session| SessionView::new(session, caller.session_id)).collect();
+    let items = sessions.into_iter().map(|session| SessionView::new(session, current)).collect();
     Ok(success(Items { items, next_cursor: None }))
 }
 
@@ -23,7 +26,7 @@ pub struct Ended {
 /// Ends one of the caller's sessions; 404 for one that has ended, and for one of somebody else.
 pub async fn end(
     State(state): State<AppState>,
-    Caller(caller): Caller,
+    SessionCaller(caller, _): SessionCaller,
     AppPath(id): AppPath<SessionId>,
 ) -> ApiResult<Success<Ended>> {
     let ended = state.sessions.revoke(caller.user_id, id, state.clock.now()).await.map_err(AuthError::from)?;

@@ -22,7 +22,7 @@ struct Validated {
     username: String,
     role: &'static str,
     permissions: Vec<String>,
-    session_id: String,
+    session_id: Option<String>,
     expires_at: String,
 }
 
@@ -43,12 +43,12 @@ pub async fn handler(State(state): State<AppState>, headers: HeaderMap) -> Respo
 fn accepted(principal: Principal) -> impl IntoResponse {
     let headers = identity_headers(&principal);
     let data = Validated {
+        session_id: principal.session_id().map(|id| id.to_string()),
         valid: true,
         user_id: principal.user_id.0,
         username: principal.username,
         role: principal.role.as_str(),
         permissions: principal.permissions.0,
-        session_id: principal.session_id.to_string(),
         expires_at: rfc3339(principal.expires_at),
     };
     (headers, success(data))
@@ -66,7 +66,7 @@ fn identity_headers(principal: &Principal) -> HeaderMap {
         ("x-auth-username", principal.username.clone()),
         ("x-auth-role", principal.role.as_str().to_owned()),
         ("x-auth-permissions", principal.permissions.0.join(" ")),
-        ("x-auth-session-id", principal.session_id.to_string()),
+        ("x-auth-session-id", principal.session_id().map(|id| id.to_string()).unwrap_or_default()),
     ];
     // Names and permissions are plain ASCII by the rules they were stored under.
     let entries = values

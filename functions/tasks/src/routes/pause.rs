@@ -1,16 +1,13 @@
 //! `POST /tasks/queues/{name}/pause`
 
 use axum::{extract::State, response::IntoResponse};
-use halyard_domain::{Lane, authz::Permission};
-use halyard_http::{ApiResult, AppPath, Caller, success};
+use halyard_domain::Lane;
+use halyard_http::{ApiResult, AppPath, Permitted, SystemManage, success};
 use halyard_store::lanes;
 use serde::Serialize;
 
 use super::database;
-use crate::{
-    error::TaskError,
-    state::{AppState, require},
-};
+use crate::{error::TaskError, state::AppState};
 
 /// `data`.
 #[derive(Debug, Serialize)]
@@ -22,10 +19,9 @@ pub(super) struct Response {
 /// Pauses a lane: it accepts and holds, and what runs goes on.
 pub async fn handler(
     State(state): State<AppState>,
-    Caller(caller): Caller,
+    caller: Permitted<SystemManage>,
     AppPath(name): AppPath<String>,
 ) -> ApiResult<impl IntoResponse> {
-    require(&caller, Permission::SystemManage)?;
     let name: Lane = name.parse().map_err(|_| TaskError::NoSuchLane)?;
     let now = state.clock.database_override();
     let by = Some(caller.user_id);

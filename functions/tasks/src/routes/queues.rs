@@ -1,17 +1,13 @@
 //! `GET /tasks/queues`
 
 use axum::{extract::State, response::IntoResponse};
-use halyard_domain::{Lane, authz::Permission};
-use halyard_http::{ApiResult, Caller, success};
+use halyard_domain::Lane;
+use halyard_http::{ApiResult, Permitted, SystemManage, success};
 use halyard_store::lanes;
 use serde::Serialize;
 
 use super::database;
-use crate::{
-    error::TaskError,
-    state::{AppState, require},
-    view,
-};
+use crate::{error::TaskError, state::AppState, view};
 
 /// `data`.
 #[derive(Debug, Serialize)]
@@ -34,8 +30,7 @@ struct Queue {
 }
 
 /// How full the lanes are.
-pub async fn handler(State(state): State<AppState>, Caller(caller): Caller) -> ApiResult<impl IntoResponse> {
-    require(&caller, Permission::SystemManage)?;
+pub async fn handler(State(state): State<AppState>, _: Permitted<SystemManage>) -> ApiResult<impl IntoResponse> {
     let now = state.clock.database_override();
     let depths = database(&state, async |conn| lanes::depths(conn, now).await).await.map_err(TaskError::from)?;
     let now = state.clock.now();

@@ -3,16 +3,13 @@
 use std::time::Duration;
 
 use axum::{extract::State, response::IntoResponse};
-use halyard_domain::{Lane, authz::Permission};
-use halyard_http::{ApiResult, AppPath, Caller, RequestInfo, success};
+use halyard_domain::Lane;
+use halyard_http::{ApiResult, AppPath, Permitted, RequestInfo, SystemManage, success};
 use halyard_jobs::doorbell::{self, TraceIds};
 use halyard_store::lanes;
 
 use super::{database, pause::Response};
-use crate::{
-    error::TaskError,
-    state::{AppState, require},
-};
+use crate::{error::TaskError, state::AppState};
 
 /// So many tasks are rung for at once; the outbox has the rest, and beat rings for them.
 const BELLS: i64 = 200;
@@ -22,11 +19,10 @@ const QUEUE: Duration = Duration::from_secs(2);
 /// Ends a lane's pause, and rings for what it held.
 pub async fn handler(
     State(state): State<AppState>,
-    Caller(caller): Caller,
+    _: Permitted<SystemManage>,
     AppPath(name): AppPath<String>,
     info: RequestInfo,
 ) -> ApiResult<impl IntoResponse> {
-    require(&caller, Permission::SystemManage)?;
     let name: Lane = name.parse().map_err(|_| TaskError::NoSuchLane)?;
     let now = state.clock.database_override();
     let held = database(&state, async |conn| {

@@ -4,11 +4,13 @@ mod body;
 mod caller;
 mod page;
 mod params;
+mod permitted;
 
 pub use body::{Lenient, MaybeValid, Valid};
-pub use caller::{Caller, ClientAddress, MaybeCaller};
+pub use caller::{Caller, ClientAddress, MaybeCaller, SessionCaller};
 pub use page::{Cursor, PageQuery};
 pub use params::{AppPath, AppQuery};
+pub use permitted::{MetricsRead, Permitted, Requirement, SystemManage, TasksManageAll, UsersRead, UsersWrite};
 
 use crate::FieldError;
 

@@ -115,7 +115,10 @@ pub fn alice() -> Authn {
         username: "alice".to_owned(),
         role: halyard_domain::user::Role::User,
         permissions: halyard_domain::authz::Grants::default(),
-        session_id: halyard_domain::SessionId("01890a5d-ac96-774b-bcce-b302099a8057".parse().unwrap()),
+        credential: halyard_auth::Credential::Session {
+            id: halyard_domain::SessionId("01890a5d-ac96-774b-bcce-b302099a8057".parse().unwrap()),
+            methods: vec!["pwd".to_owned()],
+        },
         authenticated_at: DateTime::from_timestamp(1_800_000_000, 0).unwrap(),
         expires_at: DateTime::from_timestamp(1_800_003_600, 0).unwrap(),
     }))
