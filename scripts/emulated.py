@@ -12,7 +12,7 @@ import urllib.parse
 
 import boto3
 
-KEPT = ("database", "redis", "token-signing-key", "token-keys", "admin")
+KEPT = ("database", "redis", "token-signing-key", "token-keys", "accounts", "admin")
 
 
 def answering(file):
@@ -45,6 +45,7 @@ def make_secrets(directory, redis_url):
         "redis": {"password": passwords["redis"]},
         "token-signing-key": {"private": (keys / "token_signing_key").read_text()},
         "token-keys": {"public": (keys / "token_key_set").read_text()},
+        "accounts": {"key": (keys / "account_key").read_text()},
         "admin": {"password": os.environ.get("ADMIN_PASSWORD", "admin123")},
     }
     service = boto3.client("secretsmanager")

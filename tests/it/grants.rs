@@ -223,7 +223,8 @@ fn a_function_is_given_only_secrets_that_it_reads() {
             seen.insert(variable.clone());
         }
     }
-    let expected = ["ADMIN_PASSWORD", "DATABASE_PASSWORD", "REDIS_PASSWORD", "TOKEN_KEY_SET", "TOKEN_SIGNING_KEY"];
+    let expected =
+        ["ACCOUNT_KEY", "ADMIN_PASSWORD", "DATABASE_PASSWORD", "REDIS_PASSWORD", "TOKEN_KEY_SET", "TOKEN_SIGNING_KEY"];
     assert_eq!(seen, expected.into_iter().map(str::to_owned).collect(), "these are secrets");
 }
 
@@ -241,6 +242,7 @@ fn only_who_signs_can_read_the_private_key() {
         for (function, grants) in grants_of(&text(), parameters) {
             let reads = |secret: &str| allowed(&grants).iter().any(|(_, resource)| resource.contains(secret));
             assert_eq!(reads("/token-signing-key-"), function == "AuthFunction", "{function}");
+            assert_eq!(reads("/accounts-"), function == "AuthFunction", "{function}");
             let verifies = ["AuthFunction", "AuthorizerFunction"].contains(&function.as_str());
             assert_eq!(reads("/token-keys-"), verifies && parameters.is_empty(), "{function}");
         }

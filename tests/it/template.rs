@@ -126,6 +126,7 @@ fn secrets_are_given_only_to_those_who_need_them() {
     let redis = ["AuthFunction", "TasksFunction", "StatusFunction", "BeatFunction", "AuthorizerFunction"];
     for (name, holders) in [
         ("TOKEN_SIGNING_KEY", &["AuthFunction"][..]),
+        ("ACCOUNT_KEY", &["AuthFunction"]),
         ("ADMIN_PASSWORD", &["MigrateFunction"]),
         ("REDIS_URL", &redis),
         ("REDIS_PASSWORD", &redis),

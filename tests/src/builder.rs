@@ -187,6 +187,7 @@ const PARAMETERS: &[(&str, &str)] = &[
     ("RedisUrl", "REDIS_URL"),
     ("TokenKeySet", "TOKEN_KEY_SET"),
     ("TokenSigningKey", "TOKEN_SIGNING_KEY"),
+    ("AccountKey", "ACCOUNT_KEY"),
     ("AdminUsername", "ADMIN_USERNAME"),
     ("AdminEmail", "ADMIN_EMAIL"),
     ("AdminPassword", "ADMIN_PASSWORD"),

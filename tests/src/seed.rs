@@ -38,6 +38,7 @@ pub fn variables(database_url: &str, redis_url: &str, namespace: &str) -> Vec<(S
         ("REDIS_NAMESPACE", namespace),
         ("TOKEN_SIGNING_KEY", &private),
         ("TOKEN_KEY_SET", &public),
+        ("ACCOUNT_KEY", "an-account-key-that-tests-alone-may-use"),
         ("NODE_ID", "test-node"),
         // The least that argon2 takes: what is hashed here protects nothing.
         ("ARGON2_MEMORY_KIB", "8"),

@@ -2,6 +2,7 @@
 
 use halyard_auth::{AuthnError, AuthnFailure, password::PasswordError};
 use halyard_cloud::sessions::SessionError;
+use halyard_domain::{UserId, user::RuleBroken};
 use halyard_http::{FieldError, Problem};
 use halyard_store::{Constraint, StoreError};
 use http::StatusCode;
@@ -27,9 +28,30 @@ pub enum AuthError {
     /// Wrong password, no such user or an account that may not be used: nobody is told which.
     #[error("user name or password are wrong")]
     BadCredentials,
-    /// The present password, asked for once more, is another one.
-    #[error("the present password is wrong")]
-    WrongPassword,
+    /// The password is right; the account asks for a one-time password as well.
+    #[error("a one-time password is asked for")]
+    OtpRequired,
+    /// The one-time password is wrong, or was used before.
+    #[error("the one-time password is wrong")]
+    WrongOtp,
+    /// A field that was asked for once more, or for confirmation, is wrong: the password, a one-time password.
+    #[error("{0} is wrong")]
+    WrongField(&'static str),
+    /// A field breaks a rule that needs more than the field to be known.
+    #[error("{0} {1}")]
+    Field(&'static str, RuleBroken),
+    /// Too many failures: no attempt counts for so many seconds.
+    #[error("too many failures; {0} s to wait")]
+    TooEarly(u32),
+    /// There is a second factor already.
+    #[error("the account has a second factor")]
+    HasSecondFactor,
+    /// There is none, or none that was set up.
+    #[error("the account has no second factor to {0}")]
+    NoSecondFactor(&'static str),
+    /// What is stored as a second factor cannot be read with the present key.
+    #[error("the second factor of user {0} cannot be decrypted")]
+    Undecipherable(UserId),
     /// The new password is the old one.
     #[error("the new password is the present one")]
     SamePassword,
@@ -78,10 +100,30 @@ impl From<AuthError> for Problem {
             AuthError::BadCredentials => {
                 Self::new(StatusCode::UNAUTHORIZED, "invalid_credentials", "user name or password are wrong")
             }
-            AuthError::WrongPassword => {
-                let detail = "is not the account's password";
-                Self::unprocessable(vec![FieldError::new("/current_password", "wrong", detail)])
+            AuthError::OtpRequired => {
+                let detail = "the account asks for a one-time password beside the password: send it as otp";
+                Self::new(StatusCode::UNAUTHORIZED, "otp_required", detail)
             }
+            AuthError::WrongOtp => {
+                Self::new(StatusCode::UNAUTHORIZED, "invalid_otp", "the one-time password is wrong or was used before")
+            }
+            AuthError::WrongField(pointer) => {
+                Self::unprocessable(vec![FieldError::new(pointer, "wrong", "is not what the account has")])
+            }
+            AuthError::Field(pointer, rule) => {
+                Self::unprocessable(vec![FieldError::new(pointer, rule.code(), rule.to_string())])
+            }
+            AuthError::TooEarly(seconds) => {
+                let detail = "too many failures; the next attempt counts after a while";
+                Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_failures", detail).with_retry_after(seconds)
+            }
+            AuthError::HasSecondFactor => {
+                Self::conflict("two_factor_enabled", "the account has a second factor; remove it first")
+            }
+            AuthError::NoSecondFactor(what) => {
+                Self::conflict("two_factor_missing", format!("the account has no second factor to {what}"))
+            }
+            AuthError::Undecipherable(_) => Self::internal(&error),
             AuthError::SamePassword => {
                 let detail = "is the password that the account has already";
                 Self::unprocessable(vec![FieldError::new("/new_password", "unchanged", detail)])

@@ -5,13 +5,16 @@ use std::sync::Arc;
 use chrono::Duration;
 use halyard_auth::{
     KeySet, SigningKey, Verifier,
+    account_key::AccountKey,
     password::{Hasher, HashingCost},
     token::{RefreshTokens, TokenRules},
 };
+use halyard_cloud::redis::Guesses;
 use halyard_config::{AuthConfig, PasswordConfig};
 use halyard_platform::{Function, Host, InitError};
 
 use crate::{
+    gate::Gate,
     router,
     state::{AppState, Issuer, Parts},
 };
@@ -48,6 +51,9 @@ pub async fn init(host: &Host) -> Result<Function, InitError> {
             access_ttl: seconds(config.signing.access_ttl),
             refresh_ttl: seconds(config.signing.refresh_ttl),
         },
+        account_key: AccountKey::new(config.account.key.expose()).map_err(|e| named("ACCOUNT_KEY", &e))?,
+        gate: Gate::new(Guesses::new(host.redis().await?), !config.common.rate_limits),
+        common_passwords: config.account.common_passwords,
         clock: Arc::clone(&host.clock),
         entropy: Arc::clone(&host.entropy),
     });

@@ -3,10 +3,15 @@
 mod epochs;
 mod error;
 mod fields;
+mod gate;
 pub mod if_match;
 mod init;
 pub mod merge_patch;
+mod new_password;
+mod reauthenticate;
 mod routes;
+mod second_factor;
+mod session_change;
 mod sign_in;
 mod state;
 mod view;
@@ -19,7 +24,9 @@ pub use state::AppState;
 
 /// What this function serves.
 pub fn routes() -> Routes<AppState> {
-    use routes::{jwks, login, logout, logout_all, password, profile, refresh, register, sessions, validate};
+    use routes::{
+        jwks, login, logout, logout_all, password, profile, refresh, register, sessions, step_up, two_factor, validate,
+    };
     Routes::new()
         .post("/auth/register", Access::Public, Rate::per_minute(5), register::handler)
         .post("/auth/login", Access::Public, Rate::per_account(5), login::handler)
@@ -30,6 +37,12 @@ pub fn routes() -> Routes<AppState> {
         .post("/auth/logout", Access::Bearer, Rate::per_minute(20), logout::handler)
         .post("/auth/logout-all", Access::Bearer, Rate::per_minute(20), logout_all::handler)
         .post("/auth/password", Access::Bearer, Rate::per_minute(5), password::handler)
+        .post("/auth/step-up", Access::Bearer, Rate::per_minute(5), step_up::handler)
+        .get("/auth/2fa", Access::Bearer, Rate::per_minute(20), two_factor::status)
+        .post("/auth/2fa/setup", Access::Bearer, Rate::per_minute(5), two_factor::setup)
+        .post("/auth/2fa/confirm", Access::Bearer, Rate::per_minute(5), two_factor::confirm)
+        .post("/auth/2fa/recovery-codes", Access::Bearer, Rate::per_minute(5), two_factor::recovery_codes)
+        .delete("/auth/2fa", Access::Bearer, Rate::per_minute(5), two_factor::remove)
         .get("/auth/sessions", Access::Bearer, Rate::per_minute(50), sessions::list)
         .delete("/auth/sessions/{id}", Access::Bearer, Rate::per_minute(50), sessions::end)
         .get("/.well-known/jwks.json", Access::Public, Rate::none(), jwks::handler)

@@ -17,17 +17,12 @@ pub struct Tokens {
     expires_in: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     user: Option<UserView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device_token: Option<String>,
 }
 
-/// Issues an access token of `session` and puts it together with the refresh token; repeated at top level, where the
-/// original's clients read them.
-pub fn answer(
-    state: &AppState,
-    session: &Session,
-    refresh: &RefreshToken,
-    user: Option<UserView>,
-    now: DateTime<Utc>,
-) -> Success<Tokens> {
+/// Issues an access token of `session`; answers with it and the seconds that it is good for.
+pub fn access_token(state: &AppState, session: &Session, now: DateTime<Utc>) -> (String, i64) {
     let issuer = &state.issuer;
     // No token outlives its session.
     let ttl = issuer.access_ttl.min(session.expires_at - now);
@@ -40,15 +35,37 @@ pub fn answer(
         authenticated_at: session.authenticated_at,
         methods: &session.methods,
     };
-    let (access_token, _) = token::issue(&issuer.key, &issuer.rules, ttl, &grant, now, &state.entropy);
+    let (token, _) = token::issue(&issuer.key, &issuer.rules, ttl, &grant, now, &state.entropy);
+    (token, ttl.num_seconds())
+}
+
+/// What login gives beside tokens.
+pub struct SignedIn {
+    /// The account.
+    pub user: UserView,
+    /// By which the device is known from now on.
+    pub device_token: String,
+}
+
+/// Issues an access token of `session` and puts it together with the refresh token; repeated at top level, where the
+/// original's clients read them.
+pub fn answer(
+    state: &AppState,
+    session: &Session,
+    refresh: &RefreshToken,
+    signed_in: Option<SignedIn>,
+    now: DateTime<Utc>,
+) -> Success<Tokens> {
+    let (access_token, expires_in) = access_token(state, session, now);
     let refresh_token = refresh.to_text();
-    let expires_in = ttl.num_seconds();
+    let (user, device_token) = signed_in.map(|signed_in| (signed_in.user, signed_in.device_token)).unzip();
     success(Tokens {
         access_token: access_token.clone(),
         refresh_token: refresh_token.clone(),
         token_type: "Bearer",
         expires_in,
         user,
+        device_token,
     })
     .top_level("access_token", access_token)
     .top_level("refresh_token", refresh_token)

@@ -5,12 +5,15 @@ use std::{ops::Deref, sync::Arc};
 use chrono::Duration;
 use halyard_auth::{
     SigningKey, Verifier,
+    account_key::AccountKey,
     password::Hasher,
     token::{RefreshTokens, TokenRules},
 };
 use halyard_cloud::Sessions;
 use halyard_domain::{Clock, Entropy};
 use halyard_store::Pool;
+
+use crate::gate::Gate;
 
 /// The state of one execution environment; cloning is cheap.
 #[derive(Clone)]
@@ -28,6 +31,12 @@ pub struct Parts {
     pub verifier: Verifier,
     /// What issues tokens.
     pub issuer: Issuer,
+    /// Encrypts second factors, signs device tokens.
+    pub account_key: AccountKey,
+    /// Keeps guessers waiting.
+    pub gate: Gate,
+    /// Whether a new password may be one that everybody uses.
+    pub common_passwords: bool,
     /// Wall clock and test clock.
     pub clock: Arc<dyn Clock>,
     /// Randomness.

@@ -1,8 +1,11 @@
 //! Who a caller is: tokens, keys, password hashes, sessions and the one verifier. Knows no HTTP.
 
+pub mod account_key;
+pub mod common_passwords;
 pub mod context;
 pub mod encoding;
 pub mod keys;
+pub mod otp;
 pub mod password;
 pub mod principal;
 pub mod token;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::{
-    AdminConfig, CloudKind, DatabaseConfig, Environment, FromVars, NodeConfig, PasswordConfig, QueueConfig, Reader,
-    RedisConfig, SessionCacheConfig, SigningConfig, TableConfig, TokenConfig,
+    AccountConfig, AdminConfig, CloudKind, DatabaseConfig, Environment, FromVars, NodeConfig, PasswordConfig,
+    QueueConfig, Reader, RedisConfig, SessionCacheConfig, SigningConfig, TableConfig, TokenConfig,
 };
 
 /// What every function reads.
@@ -71,6 +71,8 @@ composed!(
         signing: SigningConfig,
         /// Hashing.
         password: PasswordConfig,
+        /// Second factors, known devices, passwords that are refused.
+        account: AccountConfig,
     }
 );
 

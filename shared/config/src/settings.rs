@@ -250,6 +250,25 @@ impl FromVars for PasswordConfig {
     }
 }
 
+/// What protects accounts beyond the hash of a password.
+#[derive(Debug, Clone)]
+pub struct AccountConfig {
+    /// Encrypts second factors and signs device tokens: texts of 32 characters or more, the present one first.
+    pub key: Secret,
+    /// Whether a new password may be one that everybody uses.
+    pub common_passwords: bool,
+}
+
+impl FromVars for AccountConfig {
+    fn read(r: &mut Reader<'_>) -> Option<Self> {
+        let key = r.secret("ACCOUNT_KEY");
+        // The original's clients test with accounts whose passwords everybody knows.
+        let words = [("refuse", false), ("allow", true)];
+        let common_passwords = r.word_or("COMMON_PASSWORDS", r.is_local(), &words);
+        Some(Self { key: key?, common_passwords: common_passwords? })
+    }
+}
+
 /// The first administrator, whom the migration makes.
 #[derive(Debug, Clone)]
 pub struct AdminConfig {

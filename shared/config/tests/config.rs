@@ -23,6 +23,7 @@ fn whole() -> Vars {
         ("TOKEN_AUDIENCE", "halyard"),
         ("TOKEN_KEY_SET", r#"{"keys":[]}"#),
         ("TOKEN_SIGNING_KEY", r#"{"kty":"OKP"}"#),
+        ("ACCOUNT_KEY", "an-account-key-of-32-characters-or-more"),
         ("ADMIN_PASSWORD", "correct horse battery staple"),
     ]
     .into_iter()

@@ -7,6 +7,7 @@
 pub mod authz;
 pub mod clock;
 pub mod entropy;
+pub mod guesses;
 pub mod histogram;
 pub mod ids;
 pub mod lane;

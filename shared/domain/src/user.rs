@@ -93,6 +93,9 @@ pub enum RuleBroken {
     /// Characters that are not allowed.
     #[error("may only hold {0}")]
     Characters(&'static str),
+    /// One that everybody uses, or that says the account's own name.
+    #[error("is too common: it is among the first that anybody would guess")]
+    Common,
     /// Not of the form that is asked for.
     #[error("must be {0}")]
     Form(&'static str),
@@ -105,6 +108,7 @@ impl RuleBroken {
             Self::TooShort(_) => "too_short",
             Self::TooLong(_) => "too_long",
             Self::Characters(_) => "invalid_characters",
+            Self::Common => "too_common",
             Self::Form(_) => "invalid_format",
         }
     }

@@ -26,7 +26,8 @@ pub use context::HttpContext;
 pub use envelope::{Items, Success, success};
 pub use extract::{
     AppPath, AppQuery, Caller, ClientAddress, Cursor, Lenient, MaybeCaller, MaybeValid, MetricsRead, PageQuery,
-    Permitted, Requirement, SessionCaller, SystemManage, TasksManageAll, UsersRead, UsersWrite, Valid,
+    Permitted, Requirement, STEP_UP, SessionCaller, SteppedUp, SystemManage, TasksManageAll, UsersRead, UsersWrite,
+    Valid, stepped_up,
 };
 pub use gcra::LocalLimiter;
 pub use limit::{Decision, Limit, Limiter, LimiterDown, Outcome, rate_limit, rate_limit_policy};

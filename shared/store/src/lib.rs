@@ -17,6 +17,7 @@ mod options;
 pub mod outbox;
 mod pool;
 mod rows;
+pub mod second_factors;
 pub mod statistics;
 pub mod tasks;
 pub mod users;

@@ -149,6 +149,7 @@ impl ClusterBuilder {
             ("AWS_SECRET_ACCESS_KEY", "test"),
             ("TOKEN_SIGNING_KEY_FILE", &format!("{directory}/token_signing_key")),
             ("TOKEN_KEY_SET_FILE", &format!("{directory}/token_key_set")),
+            ("ACCOUNT_KEY_FILE", &format!("{directory}/account_key")),
             ("STACK_NAME", &name),
             ("RATE_LIMITS", "off"),
         ]

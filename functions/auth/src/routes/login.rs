@@ -2,30 +2,41 @@
 
 use axum::extract::State;
 use halyard_auth::token::RefreshToken;
+use halyard_cloud::redis::SignIn;
 use halyard_domain::{SessionId, authz::Grants, session::Session, user::AccountStatus};
-use halyard_http::{ApiResult, ClientAddress, Success, Throttle, Valid, Validate, Violations};
-use halyard_store::users::{self, User};
+use halyard_http::{ApiResult, RequestInfo, Success, Throttle, Valid, Validate, Violations};
+use halyard_store::{
+    audit,
+    users::{self, User},
+};
 use http::{HeaderMap, header};
 use serde::Deserialize;
+use serde_json::json;
 
 use crate::{
     error::AuthError,
     fields::{line, required},
-    sign_in::{self, Tokens},
+    gate::{self, Attempt},
+    second_factor::{self, BY_OTP},
+    sign_in::{self, SignedIn, Tokens},
     state::AppState,
     view::UserView,
 };
 
 /// How a password alone is called (RFC 8176).
-const BY_PASSWORD: &str = "pwd";
+pub const BY_PASSWORD: &str = "pwd";
 /// Characters of the User-Agent that a session keeps.
 const DEVICE_LENGTH: usize = 200;
+/// Of so many failures in a row one is kept for the audit.
+const AUDITED: u32 = 10;
 
 /// The body. `username` may be the e-mail address. Fields that are not known are ignored, as the original did.
 #[derive(Deserialize)]
 pub struct Request {
     username: Option<String>,
     password: Option<String>,
+    otp: Option<String>,
+    device_token: Option<String>,
 }
 
 impl Validate for Request {
@@ -33,49 +44,79 @@ impl Validate for Request {
         // Not the rules of registration: those may change under accounts that exist. Only bounds on the work.
         required(violations, "/username", self.username.as_deref(), |name| line(name, 120));
         required(violations, "/password", self.password.as_deref(), |password| line(password, 128));
+        violations.rule("/otp", self.otp.as_deref().map_or(Ok(()), |otp| line(otp, 64)));
     }
 }
 
 /// Opens a session. A wrong password, an unknown user and a disabled account get the same answer after the same time.
 pub async fn handler(
     State(state): State<AppState>,
-    ClientAddress(ip): ClientAddress,
+    info: RequestInfo,
     throttle: Throttle,
     headers: HeaderMap,
     Valid(body): Valid<Request>,
 ) -> ApiResult<Success<Tokens>> {
-    let (name, password) = (body.username.unwrap_or_default(), body.password.unwrap_or_default());
-    throttle.account(&name).await?;
-    let answer = sign_in(&state, &name, &password, device(&headers), ip).await;
-    if matches!(answer, Err(AuthError::BadCredentials)) {
-        throttle.penalise(&name).await;
+    let name = body.username.as_deref().unwrap_or_default();
+    throttle.account(name).await?;
+    // The connection goes back before the hash is computed: there are few of them, and hashing is slow.
+    let found = async { users::by_login(&mut *state.pool.acquire().await?, name).await };
+    let found = found.await.map_err(AuthError::from)?;
+    let attempt = state.gate.enter(attempt_of(&state, found.as_ref(), &body, &info), state.clock.now()).await?;
+    let answer = sign_in(&state, found, &attempt, &body, device(&headers), &info).await;
+    match &answer {
+        Err(AuthError::BadCredentials | AuthError::WrongOtp) => {
+            throttle.penalise(name).await;
+            note_failures(&state, name, &attempt, &info).await;
+        }
+        Err(AuthError::TooEarly(_)) => {}
+        // A password that is right, or a service that fails: no guess.
+        answer => state.gate.give_back(&attempt, answer.is_ok(), state.clock.now()).await,
     }
     Ok(answer?)
 }
 
+/// Who tries, as the gate tells them apart.
+fn attempt_of(state: &AppState, found: Option<&User>, body: &Request, info: &RequestInfo) -> SignIn {
+    let name = body.username.as_deref().unwrap_or_default();
+    let device = found.zip(body.device_token.as_deref());
+    let device = device.and_then(|(user, token)| state.account_key.device(user.id, token));
+    SignIn {
+        account: name.chars().take(120).flat_map(char::to_lowercase).collect(),
+        address: gate::network(info.address().unwrap_or_default()),
+        device: device.map(|id| id.to_string()),
+    }
+}
+
 async fn sign_in(
     state: &AppState,
-    name: &str,
-    password: &str,
+    found: Option<User>,
+    attempt: &Attempt,
+    body: &Request,
     device: String,
-    ip: String,
+    info: &RequestInfo,
 ) -> Result<Success<Tokens>, AuthError> {
-    let mut user = authenticate(state, name, password).await?;
+    let mut user = authenticate(state, found, body.password.as_deref().unwrap_or_default()).await?;
+    let mut methods = vec![BY_PASSWORD.to_owned()];
+    if user.two_factor_enabled {
+        second_factor(state, &user, attempt, body.otp.as_deref(), info).await?;
+        methods.push(BY_OTP.to_owned());
+    }
     let now = state.clock.now();
-    let (session, refresh) = open(state, &user, device, ip);
+    let (session, refresh) = open(state, &user, methods, device, info);
     // Before the answer, and before the login counts: a token whose session is not stored is worth nothing.
     state.sessions.create(&session).await?;
     let mut conn = state.pool.acquire().await?;
     users::record_login(&mut conn, user.id, Some(now)).await?;
     user.last_login = Some(now);
     user.login_count += 1;
-    Ok(sign_in::answer(state, &session, &refresh, Some(UserView::from(&user)), now))
+    let shown = body.device_token.as_deref().filter(|token| state.account_key.device(user.id, token).is_some());
+    let device_token = shown.map_or_else(|| state.account_key.device_token(user.id, &state.entropy), str::to_owned);
+    let signed_in = SignedIn { user: UserView::from(&user), device_token };
+    Ok(sign_in::answer(state, &session, &refresh, Some(signed_in), now))
 }
 
-/// The user whose password this is.
-async fn authenticate(state: &AppState, name: &str, password: &str) -> Result<User, AuthError> {
-    // The connection goes back before the hash is computed: there are few of them, and hashing is slow.
-    let found = users::by_login(&mut *state.pool.acquire().await?, name).await?;
+/// The user, if the password is theirs and they may come in.
+async fn authenticate(state: &AppState, found: Option<User>, password: &str) -> Result<User, AuthError> {
     let stored = found.as_ref().map(|user| user.password_hash.as_str());
     let matches = state.hasher.verify(password, stored).await?;
     let user = found.filter(|user| matches && user.status == AccountStatus::Active).ok_or(AuthError::BadCredentials)?;
@@ -87,9 +128,54 @@ async fn authenticate(state: &AppState, name: &str, password: &str) -> Result<Us
     Ok(user)
 }
 
+/// Asks for the one-time password. Failures have a tally of their own: whoever knows the password has got past the first.
+async fn second_factor(
+    state: &AppState,
+    user: &User,
+    attempt: &Attempt,
+    typed: Option<&str>,
+    info: &RequestInfo,
+) -> Result<(), AuthError> {
+    let typed = typed.ok_or(AuthError::OtpRequired)?;
+    state.gate.enter_by(user.id, attempt.known, state.clock.now()).await?;
+    if !second_factor::check(state, user.id, typed, info).await? {
+        return Err(AuthError::WrongOtp);
+    }
+    state.gate.give_back_by(user.id, attempt.known).await;
+    Ok(())
+}
+
+/// Keeps every tenth failure in a row for the audit, whether there is such an account or not: the time that it takes must
+/// not tell. An audit that cannot be written changes no answer; the log has it then.
+async fn note_failures(state: &AppState, name: &str, attempt: &Attempt, info: &RequestInfo) {
+    if attempt.failures == 0 || !attempt.failures.is_multiple_of(AUDITED) {
+        return;
+    }
+    let name: String = name.chars().take(120).collect();
+    tracing::warn!(failures = attempt.failures, address = info.address(), "sign-ins to one account keep failing");
+    let entry = audit::Entry {
+        actor: None,
+        action: "login.failures",
+        target: &format!("login:{name}"),
+        detail: json!({"failures": attempt.failures, "known": attempt.known, "address": info.address()}),
+        request_id: Some(&info.request_id().to_string()),
+    };
+    let now = state.clock.database_override();
+    let kept = async { audit::append(&mut *state.pool.acquire().await?, &entry, now).await };
+    if let Err(error) = kept.await {
+        tracing::error!(%error, target = entry.target, action = entry.action, "not kept for the audit");
+    }
+}
+
 /// A new session of `user` and its first refresh token. Its epoch is the one that was read together with the password
 /// hash: whoever raises it meanwhile (a changed password) ends this session too.
-fn open(state: &AppState, user: &User, device: String, ip: String) -> (Session, RefreshToken) {
+fn open(
+    state: &AppState,
+    user: &User,
+    methods: Vec<String>,
+    device: String,
+    info: &RequestInfo,
+) -> (Session, RefreshToken) {
     let now = state.clock.now();
     let id = SessionId(state.entropy.ulid(now));
     let refresh = state.issuer.refresh.first(id, user.id, &state.entropy);
@@ -103,12 +189,12 @@ fn open(state: &AppState, user: &User, device: String, ip: String) -> (Session, 
         refresh_counter: refresh.counter,
         refresh_hash: refresh.hash(),
         device,
-        ip,
+        ip: info.address().unwrap_or_default().to_owned(),
         created_at: now,
         last_used_at: now,
         expires_at: now + state.issuer.refresh_ttl,
         authenticated_at: now,
-        methods: vec![BY_PASSWORD.to_owned()],
+        methods,
         revoked_at: None,
     };
     (session, refresh)

@@ -9,4 +9,6 @@ pub mod profile;
 pub mod refresh;
 pub mod register;
 pub mod sessions;
+pub mod step_up;
+pub mod two_factor;
 pub mod validate;

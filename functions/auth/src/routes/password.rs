@@ -1,15 +1,12 @@
 //! `POST /auth/password`
 
 use axum::extract::State;
-use chrono::{DateTime, Utc};
 use halyard_auth::{AuthnFailure, Principal};
-use halyard_cloud::sessions::{SessionError, Stored};
 use halyard_domain::{
     SessionId,
-    session::Session,
     user::{AccountStatus, check_password},
 };
-use halyard_http::{ApiResult, RequestInfo, SessionCaller, Success, Valid, Validate, Violations, success};
+use halyard_http::{ApiResult, RequestInfo, SessionCaller, Success, Valid, Validate, Violations, stepped_up, success};
 use halyard_store::{
     audit,
     users::{self, PasswordChange, User},
@@ -18,15 +15,13 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::{
-    epochs,
     error::AuthError,
     fields::{line, required},
+    new_password, reauthenticate,
     routes::{logout_all::AllEnded, sessions::live_sessions},
+    session_change,
     state::AppState,
 };
-
-/// How often a session that is refreshed meanwhile is read anew.
-const ATTEMPTS: usize = 4;
 
 /// The body.
 #[derive(Deserialize)]
@@ -54,12 +49,15 @@ pub async fn handler(
 ) -> ApiResult<Success<AllEnded>> {
     let (current, new) = (body.current_password.unwrap_or_default(), body.new_password.unwrap_or_default());
     let user = sure_of(&state, &caller, session).await?;
-    if !state.hasher.verify(&current, Some(&user.password_hash)).await.map_err(AuthError::from)? {
-        return Err(AuthError::WrongPassword.into());
+    if user.two_factor_enabled {
+        // The password is asked for once more; who has a second factor shows that again as well.
+        stepped_up(&caller, state.clock.now())?;
     }
+    reauthenticate::password(&state, &user, &current, "/current_password").await?;
     if current == new {
         return Err(AuthError::SamePassword.into());
     }
+    new_password::check(&state, "/new_password", &new, &[&user.username, &user.email])?;
     let others = live_sessions(&state, user.id).await?.iter().filter(|other| other.id != session).count();
     let epoch = commit(&state, session, &user, &new, &info).await?;
     // From here on the password is the new one, whatever the session table says to it.
@@ -69,7 +67,7 @@ pub async fn handler(
 }
 
 /// The caller's account, if their session is live by the truth: caches are not asked where a password is at stake.
-async fn sure_of(state: &AppState, caller: &Principal, session: SessionId) -> Result<User, AuthError> {
+pub(super) async fn sure_of(state: &AppState, caller: &Principal, session: SessionId) -> Result<User, AuthError> {
     let user = users::by_id(&mut *state.pool.acquire().await?, caller.user_id).await?;
     let user = user.filter(|user| user.status == AccountStatus::Active).ok_or(AuthnFailure::Revoked)?;
     let now = state.clock.now();
@@ -98,32 +96,13 @@ async fn commit(
     let mut conn = state.pool.acquire().await?;
     let raised = users::change_password(&mut conn, &change, &entry, state.clock.database_override()).await?;
     // Somebody else was faster with the same old password.
-    raised.ok_or(AuthError::WrongPassword)
+    raised.ok_or(AuthError::WrongField("/current_password"))
 }
 
-/// Lifts the caller's session over the new epoch, then publishes that: in this order there is no moment in which the
-/// caller's session counts as ended. Should it fail, beat publishes the epoch and the caller's session ends as well.
+/// Tells where sessions are verified that those of the old password have ended, the caller's excepted.
 async fn tell(state: &AppState, caller: &Principal, session: SessionId, epoch: i64) -> Result<(), AuthError> {
-    lift(state, caller, session, epoch).await?;
-    epochs::publish(state, caller.user_id, epoch).await
-}
-
-async fn lift(state: &AppState, caller: &Principal, session: SessionId, epoch: i64) -> Result<(), AuthError> {
-    for _ in 0..ATTEMPTS {
-        let now = state.clock.now();
-        let Some(stored) = state.sessions.get(caller.user_id, session, now).await? else { return Ok(()) };
-        // Ended by a logout, or by a raise that this change did not make: it stays so.
-        if !stored.session.is_live(now, epoch - 1) || stored.session.auth_epoch >= epoch {
-            return Ok(());
-        }
-        match state.sessions.rotate(&stored, lifted(&stored, epoch, now), now).await {
-            Err(SessionError::Conflict) => {}
-            other => return Ok(other.map(drop)?),
-        }
-    }
-    Err(AuthError::Contended)
-}
-
-fn lifted(stored: &Stored, epoch: i64, now: DateTime<Utc>) -> Session {
-    Session { auth_epoch: epoch, authenticated_at: now, ..stored.session.clone() }
+    session_change::end_others(state, caller.user_id, session, epoch, |session, now| {
+        session.authenticated_at = now;
+    })
+    .await
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     error::AuthError,
     fields::{self, required},
+    new_password,
     state::AppState,
     view::UserView,
 };
@@ -43,6 +44,9 @@ pub async fn handler(State(state): State<AppState>, Valid(body): Valid<Request>)
 }
 
 async fn register(state: &AppState, body: Request) -> Result<UserView, AuthError> {
+    let own =
+        [body.username.as_deref(), body.email.as_deref(), body.full_name.as_deref()].map(Option::unwrap_or_default);
+    new_password::check(state, "/password", body.password.as_deref().unwrap_or_default(), &own)?;
     let password_hash = state.hasher.hash(&body.password.unwrap_or_default(), &state.entropy).await?;
     let new = NewUser {
         username: body.username.unwrap_or_default(),

@@ -181,7 +181,7 @@ impl DemoArgs {
 ///
 /// It is told by variables, each of which may be given as `NAME_FILE` too, the path of a file with the value:
 /// `DATABASE_URL`, `DATABASE_PASSWORD`, `REDIS_URL`, `REDIS_PASSWORD`, `AWS_ENDPOINT_URL`, `AWS_REGION`, `AWS_ACCESS_KEY_ID`,
-/// `AWS_SECRET_ACCESS_KEY`, `TOKEN_SIGNING_KEY`, `TOKEN_KEY_SET`, `NODE_ID`, `TRUSTED_PEERS` (networks whose `X-Forwarded-For` is
+/// `AWS_SECRET_ACCESS_KEY`, `TOKEN_SIGNING_KEY`, `TOKEN_KEY_SET`, `ACCOUNT_KEY`, `NODE_ID`, `TRUSTED_PEERS` (networks whose `X-Forwarded-For` is
 /// believed, with commas), `RATE_LIMITS`, `LOG_LEVEL`, `STACK_NAME`, `HALYARD_ENV` (`local` alone accepts default secrets).
 #[derive(Debug, Clone, Args)]
 pub struct NodeArgs {
@@ -223,7 +223,7 @@ pub struct PrepareArgs {
 /// Where keys are kept.
 #[derive(Debug, Clone, Args)]
 pub struct KeysArgs {
-    /// Gets `token_signing_key` and `token_key_set`, readable by their owner alone.
+    /// Gets `token_signing_key`, `token_key_set` and `account_key`, readable by their owner alone.
     #[arg(long)]
     pub directory: PathBuf,
 }

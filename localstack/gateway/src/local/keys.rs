@@ -1,5 +1,5 @@
-//! `keys`: the keys that sign and verify tokens, a file each, as nodes take them (`TOKEN_SIGNING_KEY_FILE`,
-//! `TOKEN_KEY_SET_FILE`).
+//! `keys`: the keys that sign and verify tokens and the secret of the accounts, a file each, as nodes take them
+//! (`TOKEN_SIGNING_KEY_FILE`, `TOKEN_KEY_SET_FILE`, `ACCOUNT_KEY_FILE`).
 
 use std::{
     fs::{self, File},
@@ -10,7 +10,12 @@ use std::{
 
 use halyard_domain::Entropy;
 
-use super::{cli::KeysArgs, console, error::LocalError, secrets::Secrets};
+use super::{
+    cli::KeysArgs,
+    console,
+    error::LocalError,
+    secrets::{Secrets, account_key},
+};
 
 /// Makes them unless they are there.
 ///
@@ -20,6 +25,11 @@ pub fn run(args: &KeysArgs) -> Result<(), LocalError> {
     let directory = &args.directory;
     fs::create_dir_all(directory).map_err(LocalError::io("make the directory", directory))?;
     let (private, public) = (directory.join("token_signing_key"), directory.join("token_key_set"));
+    let accounts = directory.join("account_key");
+    if !accounts.exists() {
+        let entropy = Entropy::from_os().map_err(LocalError::io("read", "/dev/urandom"))?;
+        write(&accounts, &account_key(&entropy)).map_err(LocalError::io("write", &accounts))?;
+    }
     match (private.exists(), public.exists()) {
         (true, true) => console::say(&format!("the keys in {} stay as they are", directory.display())),
         (false, false) => {

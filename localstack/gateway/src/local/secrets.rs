@@ -7,7 +7,7 @@ use std::{
     path::Path,
 };
 
-use halyard_auth::keys;
+use halyard_auth::{encoding::to_base64url, keys};
 use halyard_domain::Entropy;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -24,6 +24,9 @@ pub struct Secrets {
     signing_key: Value,
     /// The public keys that verify them, a JWK set.
     key_set: Value,
+    /// The secret of the accounts. Empty in a file that is older than it.
+    #[serde(default)]
+    account_key: String,
 }
 
 impl Secrets {
@@ -34,7 +37,14 @@ impl Secrets {
     pub fn load_or_make(path: &Path, entropy: &Entropy) -> Result<Self, LocalError> {
         let damaged = |why: String| LocalError::Damaged { path: path.into(), why };
         match fs::read(path) {
-            Ok(text) => serde_json::from_slice(&text).map_err(|e| damaged(e.to_string())),
+            Ok(text) => {
+                let mut kept: Self = serde_json::from_slice(&text).map_err(|e| damaged(e.to_string()))?;
+                if kept.account_key.is_empty() {
+                    kept.account_key = account_key(entropy);
+                    kept.write(path).map_err(LocalError::io("write", path))?;
+                }
+                Ok(kept)
+            }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 let made = Self::make(entropy).map_err(damaged)?;
                 made.write(path).map_err(LocalError::io("write", path))?;
@@ -51,12 +61,17 @@ impl Secrets {
     pub fn make(entropy: &Entropy) -> Result<Self, String> {
         let kid = format!("local-{:016x}", u64::from_be_bytes(entropy.bytes()));
         let (signing_key, public) = keys::generate(&kid, entropy.bytes()).map_err(|e| e.to_string())?;
-        Ok(Self { signing_key, key_set: json!({ "keys": [public] }) })
+        Ok(Self { signing_key, key_set: json!({ "keys": [public] }), account_key: account_key(entropy) })
     }
 
     /// The private key as `TOKEN_SIGNING_KEY` takes it.
     pub fn signing_key(&self) -> String {
         self.signing_key.to_string()
+    }
+
+    /// The secret of the accounts as `ACCOUNT_KEY` takes it.
+    pub fn account_key(&self) -> &str {
+        &self.account_key
     }
 
     /// The public keys as `TOKEN_KEY_SET` takes them.
@@ -73,4 +88,9 @@ impl Secrets {
         file.sync_all()?;
         fs::rename(new, path)
     }
+}
+
+/// A new secret of the accounts: 256 random bits.
+pub fn account_key(entropy: &Entropy) -> String {
+    to_base64url(entropy.bytes::<32>())
 }

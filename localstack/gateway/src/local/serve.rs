@@ -103,6 +103,7 @@ fn setup(args: &ServeArgs, layout: &Layout, secrets: &Secrets, vars: &Vars) -> R
         ("RedisUrl", Redis::url(layout)),
         ("TokenKeySet", secrets.key_set()),
         ("TokenSigningKey", secrets.signing_key()),
+        ("AccountKey", secrets.account_key().to_owned()),
         ("AdminPassword", vars.get("ADMIN_PASSWORD").unwrap_or(ADMIN_PASSWORD).to_owned()),
         ("LogLevel", vars.get("LOG_LEVEL").unwrap_or("info").to_owned()),
     ]);

@@ -18,13 +18,14 @@ use super::{
 use crate::{GatewayConfig, TrustedPeers};
 
 /// Parameters of the template that the environment gives, or that are nothing without it.
-const REQUIRED: [(&str, &str); 7] = [
+const REQUIRED: [(&str, &str); 8] = [
     ("DatabaseUrl", "DATABASE_URL"),
     ("DatabasePassword", "DATABASE_PASSWORD"),
     ("RedisUrl", "REDIS_URL"),
     ("RedisPassword", "REDIS_PASSWORD"),
     ("TokenSigningKey", "TOKEN_SIGNING_KEY"),
     ("TokenKeySet", "TOKEN_KEY_SET"),
+    ("AccountKey", "ACCOUNT_KEY"),
     ("AdminPassword", "ADMIN_PASSWORD"),
 ];
 /// Those that have a default.

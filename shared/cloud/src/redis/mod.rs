@@ -5,6 +5,7 @@
 //! a connection that was open before opens a new one and tries once more.
 
 mod connection;
+pub mod guesses;
 pub mod info;
 pub mod limits;
 pub mod metrics;
@@ -12,6 +13,7 @@ mod script;
 pub mod session_cache;
 
 pub use connection::Redis;
+pub use guesses::{Charged, Guesses, SignIn};
 pub use info::RedisInfo;
 pub use limits::{Check, Decision, Limits, Visit};
 pub use metrics::{MinuteCounts, Outcome};

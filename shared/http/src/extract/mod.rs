@@ -5,12 +5,14 @@ mod caller;
 mod page;
 mod params;
 mod permitted;
+mod step_up;
 
 pub use body::{Lenient, MaybeValid, Valid};
 pub use caller::{Caller, ClientAddress, MaybeCaller, SessionCaller};
 pub use page::{Cursor, PageQuery};
 pub use params::{AppPath, AppQuery};
 pub use permitted::{MetricsRead, Permitted, Requirement, SystemManage, TasksManageAll, UsersRead, UsersWrite};
+pub use step_up::{STEP_UP, SteppedUp, stepped_up};
 
 use crate::FieldError;
 

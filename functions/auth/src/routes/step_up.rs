@@ -1,0 +1,78 @@
+//! `POST /auth/step-up`
+
+use axum::extract::State;
+use halyard_auth::AuthnFailure;
+use halyard_domain::session::Session;
+use halyard_http::{ApiResult, RequestInfo, SessionCaller, Success, Valid, Validate, Violations, success};
+use halyard_store::users::User;
+use serde::{Deserialize, Serialize};
+
+use super::{login::BY_PASSWORD, password::sure_of};
+use crate::{
+    error::AuthError,
+    fields::{line, required},
+    second_factor::{self, BY_OTP},
+    session_change, sign_in,
+    state::AppState,
+};
+
+/// The body.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    password: Option<String>,
+    otp: Option<String>,
+}
+
+impl Validate for Request {
+    fn validate(&self, violations: &mut Violations) {
+        required(violations, "/password", self.password.as_deref(), |password| line(password, 128));
+        violations.rule("/otp", self.otp.as_deref().map_or(Ok(()), |otp| line(otp, 64)));
+    }
+}
+
+/// `data`.
+#[derive(Debug, Serialize)]
+pub struct Stepped {
+    access_token: String,
+    token_type: &'static str,
+    expires_in: i64,
+}
+
+/// Takes a fresh proof of who the caller is, within their session (RFC 9470): for ten minutes it may change what protects the
+/// account. The new access token counts at once; the old one as soon as the gateway has forgotten what it knew of it.
+pub async fn handler(
+    State(state): State<AppState>,
+    SessionCaller(caller, session): SessionCaller,
+    info: RequestInfo,
+    Valid(body): Valid<Request>,
+) -> ApiResult<Success<Stepped>> {
+    let user = sure_of(&state, &caller, session).await?;
+    let methods = prove(&state, &user, &body, &info).await?;
+    let changed = session_change::apply(&state, user.id, session, |before, now| {
+        let next = Session { authenticated_at: now, methods: methods.clone(), ..before.clone() };
+        before.is_live(now, user.auth_epoch).then_some(next)
+    });
+    let session = changed.await?.ok_or_else(|| AuthError::from(AuthnFailure::Revoked))?;
+    let (access_token, expires_in) = sign_in::access_token(&state, &session, state.clock.now());
+    Ok(success(Stepped { access_token, token_type: "Bearer", expires_in }))
+}
+
+/// Asks for the password, and for a one-time password where the account has a second factor; one failure, whichever it is.
+async fn prove(state: &AppState, user: &User, body: &Request, info: &RequestInfo) -> Result<Vec<String>, AuthError> {
+    state.gate.enter_by(user.id, true, state.clock.now()).await?;
+    let password = body.password.as_deref().unwrap_or_default();
+    if !state.hasher.verify(password, Some(&user.password_hash)).await? {
+        return Err(AuthError::WrongField("/password"));
+    }
+    let mut methods = vec![BY_PASSWORD.to_owned()];
+    if user.two_factor_enabled {
+        let otp = body.otp.as_deref().unwrap_or_default();
+        if !second_factor::check(state, user.id, otp, info).await? {
+            return Err(AuthError::WrongField("/otp"));
+        }
+        methods.push(BY_OTP.to_owned());
+    }
+    state.gate.give_back_by(user.id, true).await;
+    Ok(methods)
+}

@@ -1,0 +1,88 @@
+//! `POST /auth/2fa/confirm`
+
+use axum::extract::State;
+use halyard_auth::otp::Typed;
+use halyard_domain::UserId;
+use halyard_http::{ApiResult, RequestInfo, SteppedUp, Success, Valid, Validate, Violations, success};
+use halyard_store::second_factors::{self, Confirmation};
+use serde::{Deserialize, Serialize};
+
+use super::new_codes;
+use crate::{
+    error::AuthError,
+    fields::{line, required},
+    routes::sessions::live_sessions,
+    second_factor::{self, BY_OTP},
+    session_change,
+    state::AppState,
+};
+
+/// The body.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    otp: Option<String>,
+}
+
+impl Validate for Request {
+    fn validate(&self, violations: &mut Violations) {
+        required(violations, "/otp", self.otp.as_deref(), |otp| line(otp, 64));
+    }
+}
+
+/// `data`.
+#[derive(Debug, Serialize)]
+pub struct Confirmed {
+    /// Shown this once.
+    recovery_codes: Vec<String>,
+    sessions_ended: usize,
+}
+
+/// Asks for a code to see that the authenticator works; from then on it is asked for at each sign-in. Ends the caller's
+/// other sessions, which were opened without it.
+pub async fn handler(
+    State(state): State<AppState>,
+    SteppedUp(caller, session): SteppedUp,
+    info: RequestInfo,
+    Valid(body): Valid<Request>,
+) -> ApiResult<Success<Confirmed>> {
+    let others = live_sessions(&state, caller.user_id).await?.iter().filter(|other| other.id != session).count();
+    let (codes, epoch) = commit(&state, caller.user_id, &body.otp.unwrap_or_default(), &info).await?;
+    let told = session_change::end_others(&state, caller.user_id, session, epoch, |session, now| {
+        session.authenticated_at = now;
+        session.methods.retain(|method| method != BY_OTP);
+        session.methods.push(BY_OTP.to_owned());
+    });
+    if let Err(error) = told.await {
+        // The codes are shown this once: the caller gets them, and beat publishes the epoch.
+        tracing::warn!(%error, user_id = caller.user_id.0, "sessions opened without the second factor end later");
+    }
+    Ok(success(Confirmed { recovery_codes: codes, sessions_ended: others }))
+}
+
+async fn commit(
+    state: &AppState,
+    user: UserId,
+    typed: &str,
+    info: &RequestInfo,
+) -> Result<(Vec<String>, i64), AuthError> {
+    state.gate.enter_by(user, true, state.clock.now()).await?;
+    let mut conn = state.pool.acquire().await?;
+    let factor = second_factors::of(&mut conn, user).await?.ok_or(AuthError::NoSecondFactor("confirm"))?;
+    if factor.confirmed_at.is_some() {
+        return Err(AuthError::HasSecondFactor);
+    }
+    let step = match Typed::parse(typed) {
+        Some(Typed::Code(code)) => second_factor::step_of(state, user, &factor, &code, state.clock.now())?,
+        _ => None,
+    };
+    let step = step.ok_or(AuthError::WrongField("/otp"))?;
+    let (codes, kept) = new_codes(&state.entropy);
+    let confirmation = Confirmation { user, secret: &factor.secret, step, recovery_codes: &kept };
+    let (target, request_id) = (format!("user:{user}"), info.request_id().to_string());
+    let entry = second_factor::entry(user, "two_factor.enable", &target, &request_id, info);
+    let epoch = second_factors::confirm(&mut conn, &confirmation, &entry, state.clock.database_override()).await?;
+    let epoch = epoch.ok_or(AuthError::NoSecondFactor("confirm"))?;
+    state.gate.give_back_by(user, true).await;
+    Ok((codes, epoch))
+}
