@@ -37,7 +37,7 @@ pub mod trips;
 pub mod unreliable;
 pub mod wait;
 
-pub use actor::{Actor, Draft};
+pub use actor::{Actor, Draft, PASSWORD};
 pub use app::TestApp;
 pub use builder::AppBuilder;
 pub use cluster::Cluster;

@@ -1,4 +1,5 @@
 mod audited;
+mod guessing;
 mod login;
 mod logout;
 mod password;
@@ -7,4 +8,5 @@ mod refresh;
 mod register;
 mod revocation;
 mod sessions;
+mod two_factor;
 mod validate;

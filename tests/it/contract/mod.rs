@@ -6,6 +6,7 @@
 mod aws;
 mod cache;
 mod dead_endpoint;
+mod guesses;
 mod iam;
 mod limits;
 mod queue;
