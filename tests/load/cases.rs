@@ -14,9 +14,10 @@ use serde_json::{Value, json};
 use crate::{
     Options,
     client::{self, Connection, MakeRequest, Run, Until, quantile},
-    data, nginx, procfs,
+    data, enumeration, nginx, procfs,
     report::{Line, Report},
     server::Server,
+    sign_in,
 };
 
 const LANES: [&str; 4] = ["high", "default", "low", "long"];
@@ -43,6 +44,18 @@ pub async fn run_all(
     }
     if wanted("protected_nginx") {
         report.lines.push(nginx::protected(mode, options, server, &get(server, "/api/protected")).await?);
+    }
+    if wanted("refresh") {
+        report.lines.push(sign_in::refresh(mode, options, server).await?);
+    }
+    if wanted("login") {
+        report.lines.push(sign_in::logins(mode, options, server, &mut database).await?);
+    }
+    if wanted("logins64") {
+        report.lines.push(sign_in::crowd(mode, options, server).await?);
+    }
+    if wanted("enumeration") {
+        report.lines.extend(enumeration::measure(mode, options, server, &mut database).await?);
     }
     if wanted("submit_to_start") {
         report.lines.push(submit_to_start(mode, server).await?);
@@ -202,7 +215,8 @@ fn submit(server: &Server) -> MakeRequest {
     })
 }
 
-fn request(method: Method, path: &str, bearer: Option<&str>, body: Option<&Value>) -> Request<Full<Bytes>> {
+/// A request of a client.
+pub fn request(method: Method, path: &str, bearer: Option<&str>, body: Option<&Value>) -> Request<Full<Bytes>> {
     let mut builder = Request::builder().method(method).uri(path).header(header::HOST, "localhost");
     if let Some(bearer) = bearer {
         builder = builder.header(header::AUTHORIZATION, bearer);

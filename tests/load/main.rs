@@ -8,10 +8,13 @@ mod cases;
 mod client;
 mod cold;
 mod data;
+mod enumeration;
 mod nginx;
 mod procfs;
 mod report;
 mod server;
+mod sign_in;
+mod tokens;
 mod trips;
 
 use std::{path::Path, process::ExitCode, time::Duration};
@@ -59,7 +62,9 @@ async fn run(options: &Options) -> Result<(), String> {
         println!("{}", report.table());
         return Ok(());
     }
-    for &mode in &options.modes {
+    tokens::measure(options, &mut report).await?;
+    let in_process = ["verify", "authorizer"].contains(&options.only.as_str());
+    for &mode in options.modes.iter().filter(|_| !in_process) {
         server::measure(mode, options, &mut report).await?;
     }
     trips::count(&mut report).await;

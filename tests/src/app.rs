@@ -26,6 +26,7 @@ use crate::{
     transport::{Boxed, Transport},
     trips::Trips,
     unreliable::UnreliableQueue,
+    unreliable_table::UnreliableTable,
     wait,
 };
 
@@ -46,6 +47,7 @@ pub(crate) struct Parts {
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<Entropy>,
     pub queue: Arc<UnreliableQueue>,
+    pub table: Arc<UnreliableTable>,
     pub twins: Twins,
     pub ledger: Arc<Ledger>,
     pub database: TestDatabase,
@@ -78,6 +80,11 @@ impl TestApp {
     /// Where it listens. Needs [`AppBuilder::listening_behind`].
     pub fn address(&self) -> SocketAddr {
         self.parts.gateway.address().expect("an application on a socket")
+    }
+
+    /// Its tables, which can be made to fail.
+    pub fn table(&self) -> &UnreliableTable {
+        &self.parts.table
     }
 
     /// What the functions asked of AWS so far.

@@ -8,7 +8,7 @@ use std::{
 
 use halyard_cloud::{
     queue::{DeadLetter, Queue, QueueConfig, QueueName, QueueTwin},
-    table::{TableName, TableTwin},
+    table::{Table, TableName, TableTwin},
 };
 use halyard_domain::{Clock, Entropy, ManualClock, SystemClock};
 use halyard_gateway::{
@@ -28,6 +28,7 @@ use crate::{
     seed,
     servers::{PrivatePostgres, PrivateRedis},
     unreliable::UnreliableQueue,
+    unreliable_table::UnreliableTable,
 };
 
 /// Settings of an application that is about to start.
@@ -129,8 +130,9 @@ impl AppBuilder {
         let twin: Arc<dyn Queue> = Arc::new(queue_twin(&stack, &clock));
         let queue = Arc::new(UnreliableQueue::new(twin));
         let tables = stack.tables.values().map(|t| TableName(t.name.clone()));
-        let table = Arc::new(TableTwin::in_memory(tables).expect("tables in memory"));
-        let twins = Twins { queue: queue.clone(), table };
+        let twin: Arc<dyn Table> = Arc::new(TableTwin::in_memory(tables).expect("tables in memory"));
+        let table = Arc::new(UnreliableTable::new(twin));
+        let twins = Twins { queue: queue.clone(), table: table.clone() };
 
         let ledger = Arc::new(Ledger::default());
         let registry = granted::registry(&stack, &grants, &ledger);
@@ -155,6 +157,7 @@ impl AppBuilder {
             clock,
             entropy,
             queue,
+            table,
             twins,
             ledger,
             database,

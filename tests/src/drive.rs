@@ -62,6 +62,11 @@ impl TestApp {
         self.parts.gateway.poll_once(&name.0).await.expect("the queue answers").received
     }
 
+    /// Invokes a function, by its logical id, as its host does.
+    pub async fn invoke(&self, function: &str, event: Event) -> Answer {
+        self.parts.gateway.invoke(function, event).await.unwrap_or_else(|e| panic!("{function}: {e}"))
+    }
+
     /// Fires the beat and waits for it; gives its report, which is in the error when a step has failed.
     pub async fn beat(&self) -> Value {
         match self.parts.gateway.fire("BeatFunction").await {

@@ -23,6 +23,7 @@ pub mod process;
 pub mod proxy;
 mod queries;
 pub mod recorder;
+pub mod redis_cluster;
 pub mod response;
 pub mod routes;
 pub mod scratch;
@@ -35,6 +36,7 @@ pub mod tls;
 pub mod transport;
 pub mod trips;
 pub mod unreliable;
+pub mod unreliable_table;
 pub mod wait;
 
 pub use actor::{Actor, Draft, PASSWORD};

@@ -58,6 +58,9 @@ pub enum AuthError {
     /// The password was changed; that sessions of the old one have ended is not out yet.
     #[error("the sessions were not told of the new password: {0}")]
     SessionsOwed(Box<Self>),
+    /// All sessions are to end; that they have ended is not out yet.
+    #[error("the sessions were not told that they have ended: {0}")]
+    EndsOwed(Box<Self>),
     /// The account or session that the caller's token names is gone.
     #[error("no such {0}")]
     NotFound(&'static str),
@@ -131,6 +134,7 @@ impl From<AuthError> for Problem {
             AuthError::SessionsOwed(error) => {
                 down("the password was changed; sessions that the old one opened end within two minutes", &error)
             }
+            AuthError::EndsOwed(error) => down("the sessions end within two minutes; it is not confirmed yet", &error),
             AuthError::NotFound(what) => Self::not_found(format!("there is no such {what}")),
             AuthError::PreferencesTooLarge => {
                 let detail = "may have at most 16 KiB of JSON text, merged";

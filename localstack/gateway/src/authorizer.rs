@@ -85,12 +85,14 @@ impl Authorizers {
         let turn = Turn::of(&self.asking, &key);
         let answered = async {
             let _mine = turn.lock.lock().await;
-            match self.cached(&key) {
-                Some(verdict) => Ok(verdict),
-                None => ask(authorizer, event, route_arn(), Some(identity), invoke).await.inspect(|verdict| {
-                    self.keep(key.clone(), authorizer.ttl, verdict.clone());
-                }),
+            if let Some(verdict) = self.cached(&key) {
+                return Ok(verdict);
             }
+            // What is kept is as old as the question, not as the answer.
+            let until = self.clock.now() + authorizer.ttl;
+            ask(authorizer, event, route_arn(), Some(identity), invoke).await.inspect(|verdict| {
+                self.keep(key.clone(), until, verdict.clone());
+            })
         };
         // The wait for one's turn counts, too.
         let verdict = tokio::time::timeout(LIMIT, answered).await.unwrap_or_else(|_| Err(too_slow()));
@@ -108,7 +110,7 @@ impl Authorizers {
         (*until > self.clock.now()).then(|| verdict.clone())
     }
 
-    fn keep(&self, key: String, ttl: Duration, verdict: Verdict) {
+    fn keep(&self, key: String, until: DateTime<Utc>, verdict: Verdict) {
         let now = self.clock.now();
         let mut cache = lock(&self.cache);
         if cache.len() >= CAPACITY {
@@ -117,7 +119,7 @@ impl Authorizers {
                 cache.clear();
             }
         }
-        cache.insert(key, (now + ttl, verdict));
+        cache.insert(key, (until, verdict));
     }
 }
 

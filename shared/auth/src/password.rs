@@ -1,6 +1,10 @@
 //! Passwords: Argon2id (RFC 9106) in PHC strings, off the async threads, few at a time.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    num::NonZero,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use argon2::{
     Algorithm, Argon2, Params, PasswordHasher as _, PasswordVerifier as _, Version,
@@ -10,12 +14,18 @@ use argon2::{
     },
 };
 use halyard_domain::Entropy;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{AcquireError, Semaphore, SemaphorePermit};
 
 /// How long a request waits for its turn before it is told that the service is busy.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// A stored hash that asks for more memory than this is not computed: 256 MiB.
 const MAX_MEMORY_KIB: u32 = 256 * 1024;
+
+/// As many hashes as there are processors are computed at a time by a process, over all of its hashers: on one machine the
+/// environments of a function share one. More would be no faster, would take memory for each, and would keep whoever has
+/// little to do waiting.
+static PROCESS: LazyLock<Semaphore> =
+    LazyLock::new(|| Semaphore::new(std::thread::available_parallelism().map_or(1, NonZero::get)));
 
 /// The cost of a hash. OWASP's Password Storage Cheat Sheet asks for at least 19,456 KiB, 2 iterations, 1 lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,8 +52,8 @@ pub enum PasswordError {
     Stored,
 }
 
-/// Hashes and checks passwords. At most `concurrency` at once, so that the memory in use has a bound:
-/// `concurrency` times [`HashingCost::memory_kib`].
+/// Hashes and checks passwords. At most `concurrency` at once, and at most one for each processor over all hashers of the
+/// process, so that the memory in use has a bound: the lesser of the two times [`HashingCost::memory_kib`].
 #[derive(Debug)]
 pub struct Hasher {
     params: Params,
@@ -110,9 +120,10 @@ impl Hasher {
         Argon2::new(Algorithm::Argon2id, Version::V0x13, self.params.clone())
     }
 
-    async fn turn(&self) -> Result<SemaphorePermit<'_>, PasswordError> {
-        let turn = tokio::time::timeout(PATIENCE, self.permits.acquire()).await;
-        turn.ok().and_then(Result::ok).ok_or(PasswordError::Busy)
+    async fn turn(&self) -> Result<[SemaphorePermit<'_>; 2], PasswordError> {
+        let turns = async { Ok([self.permits.acquire().await?, PROCESS.acquire().await?]) };
+        let turns: Result<Result<_, AcquireError>, _> = tokio::time::timeout(PATIENCE, turns).await;
+        turns.ok().and_then(Result::ok).ok_or(PasswordError::Busy)
     }
 }
 

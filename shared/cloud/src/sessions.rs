@@ -10,7 +10,7 @@ use halyard_domain::{SessionId, UserId, session::Session};
 use serde_json::{Map, Value};
 
 use crate::{
-    redis::{CachedSession, RedisError, SessionCache},
+    redis::{CachedSession, Hit, RedisError, SessionCache},
     table::{Condition, Item, Table, TableError, TableName},
 };
 
@@ -150,18 +150,22 @@ impl Sessions {
         Ok(item.map_or(0, |item| item.version))
     }
 
-    /// Raises the user's `auth_epoch` to at least `to`: every session of a lower one has ended. Never lowers it, so it
-    /// may be repeated and may come out of order.
+    /// Raises the user's `auth_epoch` to at least `to`, which the database has committed: every session of a lower one has
+    /// ended. Never lowers it, so it may be repeated and may come out of order.
+    ///
+    /// # Errors
+    /// When the table did not confirm it. The cache is told all the same: the epoch is a fact. So the sessions count as
+    /// ended until somebody (beat) tells the table, unless the cache is lost meanwhile, too.
     pub async fn bump_epoch(&self, user: UserId, to: i64, now: DateTime<Utc>) -> Result<(), SessionError> {
         let item =
             Item { pk: partition(user), sk: EPOCH.to_owned(), version: to, expires_at: None, body: Map::default() };
-        match self.table.put(&self.name, item, Condition::VersionBelow(to)).await {
+        let confirmed = match self.table.put(&self.name, item, Condition::VersionBelow(to)).await {
             // It is as high already: the cache may still be lower.
-            Ok(()) | Err(TableError::ConditionFailed) => {}
-            Err(error) => return Err(error.into()),
-        }
+            Ok(()) | Err(TableError::ConditionFailed) => Ok(()),
+            Err(error) => Err(error.into()),
+        };
         self.tell(|cache| async move { cache.fill(user, None, Some(to), now, now).await }).await;
-        Ok(())
+        confirmed
     }
 
     /// What the verifier asks: the session and the user's epoch. From the cache in one round trip if it has both; else,
@@ -174,21 +178,21 @@ impl Sessions {
         now: DateTime<Utc>,
     ) -> Result<Option<(Session, i64)>, SessionError> {
         let hit = match &self.cache {
-            None => crate::redis::Hit::default(),
+            None => Hit::default(),
             Some(cache) => cache.get(user, session, now).await.unwrap_or_else(|error| {
                 tracing::warn!(%error, "reading sessions from the table");
-                crate::redis::Hit::default()
+                Hit::default()
             }),
         };
         let (found, epoch) = match (hit.session, hit.epoch) {
             (Some(CachedSession::Ended), _) => return Ok(None),
             (Some(CachedSession::Live { session, .. }), Some(epoch)) => (Some(*session), epoch),
             (Some(CachedSession::Live { session, .. }), None) => {
-                let epoch = self.epoch(user).await?;
+                let epoch = self.epoch(user).await?.max(hit.epoch_floor);
                 self.tell(|cache| async move { cache.fill(user, None, Some(epoch), now, now).await }).await;
                 (Some(*session), epoch)
             }
-            (None, _) => self.read_through(user, session, now).await?,
+            (None, _) => self.read_through(user, session, hit.epoch_floor, now).await?,
         };
         Ok(found.filter(|s| s.revoked_at.is_none() && now < s.expires_at).map(|s| (s, epoch)))
     }
@@ -197,9 +201,12 @@ impl Sessions {
         &self,
         user: UserId,
         session: SessionId,
+        epoch_floor: i64,
         now: DateTime<Utc>,
     ) -> Result<(Option<Session>, i64), SessionError> {
         let (stored, epoch) = tokio::try_join!(self.get(user, session, now), self.epoch(user))?;
+        // The table may not know yet what is owed to it.
+        let epoch = epoch.max(epoch_floor);
         self.tell(|cache| {
             let entry = stored.as_ref().map(|s| (&s.session, s.version));
             async move { cache.fill(user, entry, Some(epoch), now, now).await }

@@ -195,7 +195,7 @@ pub struct SessionCacheConfig {
 
 impl FromVars for SessionCacheConfig {
     fn read(r: &mut Reader<'_>) -> Option<Self> {
-        let bound = r.number_or("SESSION_CACHE_SECONDS", 5, 0..=300);
+        let bound = r.number_or("SESSION_CACHE_SECONDS", 1, 0..=300);
         Some(Self { bound: Duration::from_secs(bound?) })
     }
 }

@@ -40,7 +40,7 @@ fn a_whole_configuration_is_read_into_types() {
     assert_eq!(config.common.environment, Environment::Named("production".to_owned()));
     assert_eq!(config.database.pool_size, 1);
     assert_eq!(config.redis.namespace, "halyard");
-    assert_eq!(config.session_cache.bound, Duration::from_secs(5));
+    assert_eq!(config.session_cache.bound, Duration::from_secs(1));
     assert_eq!(config.signing.access_ttl, Duration::from_hours(1));
     assert_eq!(config.signing.refresh_ttl, Duration::from_hours(720));
     let expected = PasswordConfig { memory_kib: 19_456, iterations: 2, parallelism: 1, concurrency: 2 };

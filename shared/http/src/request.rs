@@ -1,6 +1,6 @@
 //! What the guard found out about a request, for handlers and extractors.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::extract::FromRequestParts;
 use chrono::{DateTime, Utc};
@@ -25,8 +25,8 @@ struct State {
     trace: TraceContext,
     principal: Option<Principal>,
     address: Option<String>,
-    /// `RateLimit-Policy` and `RateLimit`, once limits were applied.
-    rate: Mutex<Option<(String, String)>>,
+    /// What was decided, once limits were applied.
+    rate: Mutex<Option<(Vec<Limit>, Vec<Decision>)>>,
 }
 
 impl RequestInfo {
@@ -79,19 +79,30 @@ impl RequestInfo {
     /// Applies limits and remembers what to say about them in the answer's headers.
     pub(crate) async fn apply(&self, limits: &[Limit]) -> Vec<Decision> {
         let decisions = self.0.ctx.check(&self.0.route.id, limits).await;
-        let headers = (rate_limit_policy(limits), rate_limit(limits, &decisions));
-        *self.0.rate.lock().unwrap_or_else(PoisonError::into_inner) = Some(headers);
+        *self.rate() = Some((limits.to_vec(), decisions.clone()));
         decisions
     }
 
-    /// Charges a limit whatever it has left.
+    /// Charges a limit whatever it has left; the answer's headers tell of that, too.
     pub(crate) async fn penalise(&self, limit: &Limit) {
         let decision = self.0.ctx.penalise(limit).await;
+        if let Some((limits, decisions)) = &mut *self.rate() {
+            let told = limits.iter().zip(decisions).find(|(other, _)| other.key == limit.key);
+            if let Some((_, told)) = told {
+                (told.remaining, told.reset) = (decision.remaining, decision.reset);
+            }
+        }
         tracing::debug!(remaining = decision.remaining, limit = limit.name, "a failure was charged");
     }
 
+    /// `RateLimit-Policy` and `RateLimit`, once limits were applied.
     pub(crate) fn take_rate_headers(&self) -> Option<(String, String)> {
-        self.0.rate.lock().unwrap_or_else(PoisonError::into_inner).take()
+        let (limits, decisions) = self.rate().take()?;
+        Some((rate_limit_policy(&limits), rate_limit(&limits, &decisions)))
+    }
+
+    fn rate(&self) -> MutexGuard<'_, Option<(Vec<Limit>, Vec<Decision>)>> {
+        self.0.rate.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn of(parts: &Parts) -> Result<&Self, Problem> {

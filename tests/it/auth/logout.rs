@@ -11,7 +11,7 @@ async fn logout_ends_this_session_and_its_refresh_token_and_no_other() {
     let phone = app.admin().await;
     let laptop = app.admin().await;
     assert_snapshot!("ended", phone.post("/auth/logout", json!({})).await.expect(200));
-    app.advance(Duration::seconds(11));
+    app.advance(Duration::seconds(6));
     phone.get("/api/protected").await.expect_problem(401, "token_revoked");
     let token = phone.refresh_token.clone().expect("a refresh token");
     let refused = phone.request(Method::POST, "/auth/refresh").bearer(&token).send().await;
@@ -33,7 +33,7 @@ async fn logout_all_ends_every_session_of_the_user_and_of_nobody_else() {
     let maria = app.user_named("maria").await;
     let answer = phone.post("/auth/logout-all", json!({})).await.expect(200);
     assert_eq!(answer.json()["data"]["sessions_ended"], 2);
-    app.advance(Duration::seconds(11));
+    app.advance(Duration::seconds(6));
     for gone in [&phone, &laptop] {
         gone.get("/api/protected").await.expect_problem(401, "token_revoked");
     }

@@ -7,8 +7,8 @@ use super::audited::entries;
 use crate::assert_snapshot;
 
 const NEW: &str = "correct horse battery staple";
-/// Authorizer cache and session cache, and one second to be past both.
-const BOUND: Duration = Duration::seconds(11);
+/// Authorizer cache and session cache.
+const BOUND: Duration = Duration::seconds(6);
 
 async fn change(actor: &Actor, current: &str, new: &str) -> TestResponse {
     actor.post("/auth/password", json!({"current_password": current, "new_password": new})).await

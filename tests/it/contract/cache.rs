@@ -114,6 +114,34 @@ async fn an_entry_counts_for_the_bound_after_it_was_read_however_late_it_was_fil
     assert_eq!(version(&cache, other.id, at(0)).await, None);
 }
 
+/// What is put promptly by a host whose clock is ahead, or read by one whose clock is behind, counts no longer than the
+/// bound by the server's clock.
+#[tokio::test]
+async fn a_wrong_clock_does_not_make_an_entry_count_for_longer() {
+    let (redis, session) = (shared(), session(USER, start()));
+    let cache = SessionCache::new(redis, Duration::from_millis(200));
+    let ahead = start() + TimeDelta::hours(1);
+    cache.fill(USER, Some((&session, 1)), Some(0), ahead, ahead).await.expect("filled");
+    halyard_tests::wait::until("the entry to be too old", Duration::from_secs(20), async || {
+        let hit = cache.get(USER, session.id, start()).await.expect("an answer");
+        (hit.session.is_none() && hit.epoch.is_none()).then_some(())
+    })
+    .await;
+}
+
+/// What is no longer fresh still stands against late fills of what was before it, and an epoch never falls.
+#[tokio::test]
+async fn entries_that_no_longer_count_still_keep_older_ones_out() {
+    let (cache, session) = (cache(), session(USER, start()));
+    let later = start() + TimeDelta::minutes(2);
+    cache.fill(USER, Some((&session, 2)), Some(3), start(), start()).await.expect("filled");
+    let stale = cache.get(USER, session.id, later).await.expect("an answer");
+    assert_eq!((stale.session, stale.epoch, stale.epoch_floor), (None, None, 3));
+    cache.fill(USER, Some((&session, 1)), Some(2), later, later).await.expect("refused quietly");
+    let hit = cache.get(USER, session.id, later).await.expect("an answer");
+    assert_eq!((hit.session, hit.epoch, hit.epoch_floor), (None, None, 3));
+}
+
 #[tokio::test]
 async fn whatever_the_order_of_side_by_side_writes_the_highest_version_stays() {
     let (cache, session) = (cache(), session(USER, start()));

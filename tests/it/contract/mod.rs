@@ -14,6 +14,7 @@ mod reconnect;
 mod redis;
 mod secrets;
 mod sessions;
+mod sessions_model;
 mod table;
 mod table_file;
 mod task_logs;

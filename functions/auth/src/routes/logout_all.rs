@@ -7,7 +7,7 @@ use halyard_http::{ApiResult, SessionCaller, Success, success};
 use halyard_store::auth_epochs;
 use serde::Serialize;
 
-use crate::{epochs, error::AuthError, routes::sessions::live_sessions, state::AppState};
+use crate::{epochs, error::AuthError, state::AppState};
 
 /// `data`.
 #[derive(Debug, Serialize)]
@@ -23,12 +23,15 @@ pub async fn handler(
     Ok(success(AllEnded { sessions_ended: end_all(&state, caller.user_id).await? }))
 }
 
+/// The raise comes first: that everything ends counts, and not how much it was. A session table that is down only delays it.
 async fn end_all(state: &AppState, user: UserId) -> Result<usize, AuthError> {
-    let live = live_sessions(state, user).await?.len();
     let now = state.clock.database_override();
     let epoch = auth_epochs::raise(&mut *state.pool.acquire().await?, user, now).await?;
+    let epoch = epoch.ok_or(AuthnFailure::Revoked)?;
     // Should this fail, the caller gets 503 and beat publishes the epoch. No sign-in and no rotation takes the lower one
     // meanwhile; only the repeat of a rotation just answered may, and its token ends with the others.
-    epochs::publish(state, user, epoch.ok_or(AuthnFailure::Revoked)?).await?;
-    Ok(live)
+    epochs::publish(state, user, epoch).await.map_err(|error| AuthError::EndsOwed(Box::new(error)))?;
+    let now = state.clock.now();
+    let ended = state.sessions.list(user, now).await?;
+    Ok(ended.iter().filter(|session| session.auth_epoch < epoch && session.is_live(now, epoch - 1)).count())
 }

@@ -1,14 +1,17 @@
 //! Redis: fast and losable. Rate limits, live counters and the session cache; a flush loses nothing but warmth.
 //!
-//! One [`Redis`] is one multiplexed connection of one execution environment. It is opened at the first call and again
+//! One [`Redis`] is one multiplexed connection of one execution environment; in a cluster, one to each server that it
+//! needs. It is opened at the first call and again
 //! whenever it turns out to be dead, which a frozen environment can only notice when it is used: a call that fails on
 //! a connection that was open before opens a new one and tries once more.
 
+mod cluster;
 mod connection;
 pub mod guesses;
 pub mod info;
 pub mod limits;
 pub mod metrics;
+mod node;
 mod script;
 pub mod session_cache;
 

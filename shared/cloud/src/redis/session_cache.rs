@@ -1,9 +1,13 @@
 //! The verifier's cache of sessions and epochs (invariant 5).
 //!
-//! Every entry carries the version of what it was filled from and the moment *before* that was read. An entry counts
-//! for [`SessionCache::bound`] after that moment, by the reader's clock, however late the fill arrived; a fill never
-//! replaces a higher version, and never a tombstone of the same one. So a revocation that reached the table and put a
-//! tombstone is seen at once, and one whose tombstone was lost is seen after the bound.
+//! Every entry carries the version of what it was filled from, the moment *before* that was read, and the moment at
+//! which it was put here. It counts for [`SessionCache::bound`] after the first, by the reader's clock, however late the
+//! fill arrived; and for no longer after the second, by the server's clock, however wrong the clock of who filled it. A
+//! fill never replaces a higher version, and never a tombstone of the same one. So a revocation that reached the table and
+//! put a tombstone is seen at once, and one whose tombstone was lost is seen after the bound.
+//!
+//! An entry stays for [`KEPT`] after it has ceased to count: late fills of lower versions find it, and what is true at any
+//! age (an end; an epoch, which never falls) is still believed.
 
 use std::{sync::LazyLock, time::Duration};
 
@@ -15,6 +19,10 @@ use super::{Redis, RedisError, script::Arg};
 
 const TEXT: &str = include_str!("session_cache.lua");
 static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(TEXT));
+
+/// How long entries stay, on top of the bound: longer than any fill is late and clocks are wrong, and longer than beat
+/// takes to publish an epoch that is owed to the table.
+pub const KEPT: Duration = Duration::from_mins(3);
 
 /// What the cache knows of a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +45,8 @@ pub struct Hit {
     pub session: Option<CachedSession>,
     /// The user's epoch, likewise.
     pub epoch: Option<i64>,
+    /// The user's epoch is not below this, fresh or not: it never falls.
+    pub epoch_floor: i64,
 }
 
 /// The cache. Both keys of a user carry the user as their hash tag.
@@ -59,15 +69,24 @@ impl SessionCache {
 
     /// The session's and the epoch's entry, in one round trip.
     pub async fn get(&self, user: UserId, session: SessionId, now: DateTime<Utc>) -> Result<Hit, RedisError> {
-        let command = {
-            let mut command = redis::cmd("MGET");
-            command.arg(self.session_key(user, session)).arg(self.epoch_key(user));
-            command
-        };
-        let (session, epoch): (Option<String>, Option<String>) = self.redis.run(&command).await?;
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("MGET").arg(self.session_key(user, session)).arg(self.epoch_key(user));
+        pipeline.cmd("TIME");
+        let (entries, time): ((Option<String>, Option<String>), (i64, i64)) = self.redis.run_all(&pipeline).await?;
+        let (session, epoch) = (entries.0.as_deref().and_then(Entry::read), entries.1.as_deref().and_then(Entry::read));
+        let fresh = |entry: &Entry<'_>| self.is_fresh(entry, now, time.0 * 1000 + time.1 / 1000);
         Ok(Hit {
-            session: session.and_then(|text| self.read_session(&text, now)),
-            epoch: epoch.as_deref().and_then(|text| self.fresh(text, now)).map(|(version, _)| version),
+            session: session.and_then(|entry| match entry.payload {
+                // A tombstone is true at any age.
+                "" => Some(CachedSession::Ended),
+                _ if !fresh(&entry) => None,
+                payload => {
+                    let session = serde_json::from_str(payload).ok()?;
+                    Some(CachedSession::Live { version: entry.version, session })
+                }
+            }),
+            epoch: epoch.filter(fresh).map(|entry| entry.version),
+            epoch_floor: epoch.map_or(0, |entry| entry.version),
         })
     }
 
@@ -81,8 +100,10 @@ impl SessionCache {
         read_at: DateTime<Utc>,
         now: DateTime<Utc>,
     ) -> Result<(), RedisError> {
-        let Some(lifetime) = self.lifetime(read_at, now) else { return Ok(()) };
-        let (mut keys, mut args) = (Vec::new(), vec![Arg::Int(read_at.timestamp_millis()), Arg::Int(lifetime)]);
+        if self.left(read_at.timestamp_millis(), now.timestamp_millis()) <= 0 {
+            return Ok(());
+        }
+        let (mut keys, mut args) = (Vec::new(), self.head(read_at));
         if let Some((session, version)) = session {
             let payload = if session.revoked_at.is_some() {
                 String::new()
@@ -102,7 +123,7 @@ impl SessionCache {
         self.redis.script::<i64>(&SCRIPT, TEXT, &keys, &args).await.map(drop)
     }
 
-    /// Marks a session as ended at `version`, for as long as an older entry could still count.
+    /// Marks a session as ended at `version`.
     pub async fn tombstone(
         &self,
         user: UserId,
@@ -111,39 +132,24 @@ impl SessionCache {
         now: DateTime<Utc>,
     ) -> Result<(), RedisError> {
         let keys = [self.session_key(user, session)];
-        // Twice the bound, for hosts whose clocks differ.
-        let args = [
-            Arg::Int(now.timestamp_millis()),
-            Arg::Int(millis(self.bound) * 2),
-            Arg::Int(version),
-            Arg::Text(String::new()),
-        ];
+        let mut args = self.head(now);
+        args.extend([Arg::Int(version), Arg::Text(String::new())]);
         self.redis.script::<i64>(&SCRIPT, TEXT, &keys, &args).await.map(drop)
     }
 
-    fn read_session(&self, text: &str, now: DateTime<Utc>) -> Option<CachedSession> {
-        // A tombstone is true at any age.
-        if text.ends_with('|') {
-            return Some(CachedSession::Ended);
-        }
-        let (version, payload) = self.fresh(text, now)?;
-        let session = serde_json::from_str(payload).ok()?;
-        Some(CachedSession::Live { version, session })
+    /// The arguments that every put begins with.
+    fn head(&self, read_at: DateTime<Utc>) -> Vec<Arg> {
+        vec![Arg::Int(read_at.timestamp_millis()), Arg::Int(millis(self.bound + KEPT))]
     }
 
-    /// Splits `version|read at|payload`, unless it is too old.
-    fn fresh<'a>(&self, text: &'a str, now: DateTime<Utc>) -> Option<(i64, &'a str)> {
-        let mut parts = text.splitn(3, '|');
-        let version = parts.next()?.parse().ok()?;
-        let read_at = DateTime::from_timestamp_millis(parts.next()?.parse().ok()?)?;
-        let payload = parts.next()?;
-        self.lifetime(read_at, now).map(|_| (version, payload))
+    /// Does an entry still count? `now` by the clock of this host, `server_now` (ms) by the server's.
+    fn is_fresh(&self, entry: &Entry<'_>, now: DateTime<Utc>, server_now: i64) -> bool {
+        self.left(entry.read_at, now.timestamp_millis()) > 0 && self.left(entry.put_at, server_now) > 0
     }
 
-    /// Milliseconds that what was read at `read_at` still counts; `None` when that is over.
-    fn lifetime(&self, read_at: DateTime<Utc>, now: DateTime<Utc>) -> Option<i64> {
-        let age = (now - read_at).num_milliseconds().max(0);
-        Some(millis(self.bound) - age).filter(|left| *left > 0)
+    /// Milliseconds that something of `then` still counts at `now`.
+    fn left(&self, then: i64, now: i64) -> i64 {
+        millis(self.bound) - (now - then).max(0)
     }
 
     fn session_key(&self, user: UserId, session: SessionId) -> String {
@@ -152,6 +158,24 @@ impl SessionCache {
 
     fn epoch_key(&self, user: UserId) -> String {
         format!("{}:{{user:{user}}}:epoch", self.redis.namespace())
+    }
+}
+
+/// `version|read at|put at|payload`, times in milliseconds.
+#[derive(Debug, Clone, Copy)]
+struct Entry<'a> {
+    version: i64,
+    read_at: i64,
+    put_at: i64,
+    payload: &'a str,
+}
+
+impl<'a> Entry<'a> {
+    fn read(text: &'a str) -> Option<Self> {
+        let mut parts = text.splitn(4, '|');
+        let mut number = || parts.next()?.parse().ok();
+        let (version, read_at, put_at) = (number()?, number()?, number()?);
+        Some(Self { version, read_at, put_at, payload: parts.next()? })
     }
 }
 
