@@ -22,13 +22,17 @@ pub enum Credential {
 /// - `bearer`: the `Authorization` header. A cookie on such a route counts for nothing (no cross-site requests).
 /// - `cookie`: the `Cookie` header. An `Authorization` header on such a route counts for nothing: it is not part of
 ///   the gateway's cache key.
+///   Where the two headers are the same, nobody can tell which of them is the identity, and there is none.
 /// - `optional`: none. Only then is the header looked for; this answer is never cached.
 pub fn credential(event: &AuthorizerRequest) -> Credential {
     let authorization = event.headers.get(http::header::AUTHORIZATION).map(|v| String::from_utf8_lossy(v.as_bytes()));
     match (event.identity_source.as_deref().unwrap_or_default(), authorization) {
         ([], None) => Credential::Anonymous,
         ([], Some(header)) => Credential::Authorization(header.into_owned()),
-        ([identity, ..], Some(header)) if *identity == header => Credential::Authorization(header.into_owned()),
+        ([identity, ..], Some(header)) if *identity == header => {
+            let is_cookie = event.cookies.join("; ") == header;
+            if is_cookie { Credential::Missing } else { Credential::Authorization(header.into_owned()) }
+        }
         ([identity, ..], _) => session_cookie(event, identity).map_or(Credential::Missing, Credential::Cookie),
     }
 }

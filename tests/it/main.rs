@@ -17,6 +17,7 @@ mod nginx;
 mod redis_cluster;
 mod resilience;
 mod round_trips;
+mod security;
 mod status;
 mod store;
 mod tasks;

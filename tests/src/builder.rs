@@ -42,6 +42,7 @@ pub struct AppBuilder {
     one_at_a_time: bool,
     counting: bool,
     trusted_peers: Option<Vec<TrustedPeers>>,
+    authorizers: Vec<(String, String)>,
     vars: Vec<(String, String)>,
 }
 
@@ -99,6 +100,13 @@ impl AppBuilder {
     pub fn listening_behind(mut self, peers: &[&str]) -> Self {
         let peer = |text: &&str| text.parse().unwrap_or_else(|e| panic!("{e}"));
         self.trusted_peers = Some(peers.iter().map(peer).collect());
+        self
+    }
+
+    /// With another authorizer in front of a route; both by their names in the template.
+    #[must_use]
+    pub fn authorized_by(mut self, route: &str, authorizer: &str) -> Self {
+        self.authorizers.push((route.to_owned(), authorizer.to_owned()));
         self
     }
 
@@ -170,7 +178,10 @@ impl AppBuilder {
 
     fn stack(&self, variables: &[(String, String)]) -> (Stack, BTreeMap<String, Grants>) {
         let text = std::fs::read_to_string(repository("infra/template.yaml")).expect("the template");
-        let text = if self.one_at_a_time { text.replace("BatchSize: 10", "BatchSize: 1") } else { text };
+        let mut text = if self.one_at_a_time { text.replace("BatchSize: 10", "BatchSize: 1") } else { text };
+        for (route, authorizer) in &self.authorizers {
+            text = with_authorizer(&text, route, authorizer);
+        }
         let template = Template::parse(&text).expect("the template");
         let value = |name: &str| variables.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone()).expect(name);
         let mut inputs = Inputs::default();
@@ -195,6 +206,16 @@ const PARAMETERS: &[(&str, &str)] = &[
     ("AdminEmail", "ADMIN_EMAIL"),
     ("AdminPassword", "ADMIN_PASSWORD"),
 ];
+
+/// The template with another authorizer on one route.
+fn with_authorizer(text: &str, route: &str, authorizer: &str) -> String {
+    let at = text.find(&format!("\n  {route}:\n")).unwrap_or_else(|| panic!("no route {route}"));
+    let (before, rest) = text.split_at(at);
+    let key = "AuthorizerId: !Ref ";
+    let from = rest.find(key).expect("an authorizer") + key.len();
+    let to = from + rest[from..].find("Authorizer").expect("its name") + "Authorizer".len();
+    format!("{before}{}{authorizer}{}", &rest[..from], &rest[to..])
+}
 
 /// What the template has no parameter for.
 fn for_every_function(variables: &[(String, String)]) -> BTreeMap<String, String> {

@@ -32,6 +32,17 @@ impl Captured {
         captured.clone()
     }
 
+    /// The same with the functions' own subscriber, at a level or levels by crate: as `LOG_LEVEL` says them.
+    ///
+    /// # Panics
+    /// When somebody else catches log lines already.
+    pub fn of(filter: &str) -> Self {
+        let captured = Self::default();
+        assert!(!tracing::dispatcher::has_been_set(), "nobody else catches log lines");
+        halyard_http::telemetry::init_to(filter, captured.clone());
+        captured
+    }
+
     /// The lines so far.
     pub fn lines(&self) -> Vec<String> {
         let bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -37,6 +37,11 @@ impl HalyardProcess {
 
     /// Starts it and does not wait.
     pub fn spawn(program: &Path, data_dir: &Path, arguments: &[&str]) -> Self {
+        Self::spawn_with(program, data_dir, arguments, &[])
+    }
+
+    /// Likewise, with these variables.
+    pub fn spawn_with(program: &Path, data_dir: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let port = free_port();
         let log = fs::File::options().create(true).append(true).open(data_dir.join("halyard.out")).expect("a log");
         let child = Command::new(program)
@@ -45,6 +50,7 @@ impl HalyardProcess {
             .args(arguments)
             .current_dir(crate::routes::repository("."))
             .env_remove("DATABASE_URL")
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a log"))
             .stderr(log)

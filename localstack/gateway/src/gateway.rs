@@ -7,6 +7,7 @@ use bytes::Bytes;
 use halyard_domain::{Clock, Entropy};
 use halyard_platform::function::{Answer, Event};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header, request::Parts};
+use url::Url;
 
 use crate::{
     authorizer::{Authorizers, Refusal},
@@ -143,20 +144,26 @@ impl HttpApi {
     }
 }
 
-/// What no request may be: too much in its headers, or a header that JSON and the functions cannot read.
+/// What no request may be: too much in its headers, or a header, a target or a host that JSON and the functions cannot read.
 fn check(parts: &Parts) -> Result<(), Bare> {
     let line = parts.uri.path_and_query().map_or(0, |path| path.as_str().len()) + parts.method.as_str().len();
     let headers: usize = parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     if line + headers > HEADER_LIMIT {
         return Err(bare::headers_too_large);
     }
-    let readable = parts.headers.values().all(|value| value.to_str().is_ok());
+    // `*` and an authority alone have no path.
+    let readable = parts.uri.path().starts_with('/') && parts.headers.values().all(|value| value.to_str().is_ok());
     if readable && host_is_plausible(&parts.headers) { Ok(()) } else { Err(bare::bad_request) }
 }
 
-/// One host at most, of characters that a host may have.
+/// One host at most, of characters that a host may have, and one that `lambda_http` can put before the path: it makes a
+/// URL of the two, and an empty host would take the path's first segment for its own.
 fn host_is_plausible(headers: &HeaderMap) -> bool {
     let fits = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b':' | b'[' | b']');
+    let is_host = |host: &HeaderValue| {
+        let text = host.to_str().unwrap_or_default();
+        !text.is_empty() && text.as_bytes().iter().all(fits) && Url::parse(&format!("http://{text}/")).is_ok()
+    };
     let mut hosts = headers.get_all(header::HOST).iter();
-    hosts.next().is_none_or(|host| host.as_bytes().iter().all(fits)) && hosts.next().is_none()
+    hosts.next().is_none_or(is_host) && hosts.next().is_none()
 }

@@ -50,10 +50,12 @@ pub fn of_role(role: Role) -> &'static [&'static str] {
 pub struct Grants(pub Vec<String>);
 
 impl Grants {
-    /// What a role and personal grants give together, without repeats.
+    /// What a role and personal grants give together, without repeats. Grants travel as words: what is not one word is
+    /// none, lest it be two on the other side.
     pub fn of(role: Role, personal: &[String]) -> Self {
         let mut all: Vec<String> = of_role(role).iter().map(|&p| p.to_owned()).collect();
-        all.extend(personal.iter().filter(|p| !of_role(role).contains(&p.as_str())).cloned());
+        let is_word = |p: &&String| !p.is_empty() && !p.contains(char::is_whitespace);
+        all.extend(personal.iter().filter(is_word).filter(|p| !of_role(role).contains(&p.as_str())).cloned());
         Self(all)
     }
 

@@ -61,6 +61,8 @@ fn grants_open_by_name_by_area_and_by_star() {
     assert!(grants(&["tasks:*"]).allow(Permission::TasksReadAll));
     assert!(!grants(&["tasks:*"]).allow(Permission::UsersRead));
     assert!(!grants(&["tasks"]).allow(Permission::TasksReadAll));
+    let odd = ["x *", "*\t", " system:manage", "\u{2003}*", ""].map(str::to_owned);
+    assert_eq!(Grants::of(Role::User, &odd), Grants::default(), "not one word");
 }
 
 #[test]

@@ -35,7 +35,7 @@ pub use problem::{ApiResult, FieldError, Problem};
 pub use request::RequestInfo;
 pub use routes::{Access, Rate, RouteInfo, Routes};
 pub use throttle::Throttle;
-pub use time::rfc3339;
+pub use time::{is_rfc3339, rfc3339};
 pub use trace::TraceContext;
 pub use validate::{Validate, Violations};
 pub use vitals::{Vitals, vitals};

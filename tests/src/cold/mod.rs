@@ -46,24 +46,59 @@ impl Measured {
     }
 }
 
+/// A system whose every invocation is a cold start: the programs as Lambda runs them, the SDK as it is.
+#[derive(Debug)]
+pub struct ColdSystem {
+    halyard: HalyardProcess,
+    lambda: ColdLambda,
+    scratch: Scratch,
+}
+
+impl ColdSystem {
+    /// Starts it. `programs` holds the functions' programs, `aws` is an emulator's endpoint; `variables` are those of
+    /// `halyard serve`.
+    ///
+    /// # Errors
+    /// When a function does not start; its log is part of the error.
+    pub async fn start(programs: &Path, aws: &str, variables: &[(&str, &str)]) -> Result<Self, String> {
+        let scratch = Scratch::new("cold");
+        let log = scratch.path().join(LOG);
+        let lambda = ColdLambda::start(programs, &scratch.path().join("functions"), &log).await?;
+        let arguments = ["--invoke", "lambda-api", "--endpoint", lambda.endpoint(), "--aws-endpoint", aws];
+        let arguments: Vec<&str> = arguments.into_iter().chain(["--no-rate-limits"]).collect();
+        let halyard = HalyardProcess::spawn_with(&halyard_program(), scratch.path(), &arguments, variables);
+        // In another thread: it blocks, and the functions that it waits for are served by this one.
+        let halyard = tokio::task::spawn_blocking(move || {
+            let mut halyard = halyard;
+            halyard.until_healthy();
+            halyard
+        });
+        let halyard = halyard.await.map_err(|e| format!("{e}: {}", tail(&log)))?;
+        Ok(Self { halyard, lambda, scratch })
+    }
+
+    /// Where it is.
+    pub fn base_url(&self) -> String {
+        self.halyard.base_url()
+    }
+
+    /// What the functions logged so far, and `halyard serve` itself.
+    pub fn log(&self) -> String {
+        let read = |name: &str| std::fs::read_to_string(self.scratch.path().join(name)).unwrap_or_default();
+        read(LOG) + &read("halyard.out")
+    }
+}
+
+/// Where the functions log.
+const LOG: &str = "functions.log";
+
 /// Starts every function of the template `times` times. `programs` holds them, `aws` is an emulator's endpoint.
 ///
 /// # Errors
 /// When a function does not start or does not answer; its log is part of the error.
 pub async fn measure(programs: &Path, aws: &str, times: usize) -> Result<Vec<Measured>, String> {
-    let scratch = Scratch::new("cold");
-    let log = scratch.path().join("functions.log");
-    let lambda = ColdLambda::start(programs, &scratch.path().join("functions"), &log).await?;
-    let arguments = ["--invoke", "lambda-api", "--endpoint", lambda.endpoint(), "--aws-endpoint", aws];
-    let arguments: Vec<&str> = arguments.into_iter().chain(["--no-rate-limits"]).collect();
-    let halyard = HalyardProcess::spawn(&halyard_program(), scratch.path(), &arguments);
-    // In another thread: it blocks, and the functions that it waits for are served by this one.
-    let halyard = tokio::task::spawn_blocking(move || {
-        let mut halyard = halyard;
-        halyard.until_healthy();
-        halyard
-    });
-    let halyard = halyard.await.map_err(|e| format!("{e}: {}", tail(&log)))?;
+    let ColdSystem { halyard, lambda, scratch } = ColdSystem::start(programs, aws, &[]).await?;
+    let log = scratch.path().join(LOG);
     rehearse(&halyard.base_url()).await;
     lambda.close();
 

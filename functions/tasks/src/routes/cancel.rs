@@ -1,12 +1,8 @@
 //! `POST /tasks/cancel/{id}`
 
-use axum::{
-    body::Bytes,
-    extract::{State, rejection::BytesRejection},
-    response::IntoResponse,
-};
+use axum::{extract::State, response::IntoResponse};
 use halyard_domain::{TaskId, authz::Permission, task::TaskState};
-use halyard_http::{ApiResult, AppPath, Caller, FieldError, Problem, success};
+use halyard_http::{ApiResult, AppPath, Caller, Lenient, Validate, Violations, success};
 use halyard_store::tasks::{self, Cancelled};
 use serde::{Deserialize, Serialize};
 
@@ -18,12 +14,19 @@ use crate::{
 };
 
 /// The body, which may be missing.
-#[derive(Debug, Default, Deserialize)]
-struct Request {
+#[derive(Debug, Deserialize)]
+pub struct Request {
     reason: Option<String>,
     /// The original's: a task that does not notice is stopped after a moment either way.
     #[serde(default, rename = "force")]
     _force: Option<bool>,
+}
+
+impl Validate for Request {
+    fn validate(&self, violations: &mut Violations) {
+        let fits = self.reason.as_ref().is_none_or(|reason| reason.chars().count() <= LONGEST_REASON);
+        violations.check(fits, "/reason", "too_long", format!("must have at most {LONGEST_REASON} characters"));
+    }
 }
 
 /// `data`.
@@ -46,9 +49,11 @@ pub async fn handler(
     State(state): State<AppState>,
     Caller(caller): Caller,
     AppPath(id): AppPath<TaskId>,
-    body: Result<Bytes, BytesRejection>,
+    // The original's client sends JSON under the content type of a form, or nothing at all.
+    Lenient(body): Lenient<Request>,
 ) -> ApiResult<impl IntoResponse> {
-    let reason = parse(&body.map_err(|_| Problem::bad_request("unreadable_body", "the body could not be read"))?)?;
+    let reason = body.and_then(|body| body.reason).unwrap_or_else(|| "no reason given".to_owned());
+    let reason = reason.replace('\0', "\u{fffd}");
     let scope = scope(&caller, Permission::TasksManageAll);
     let now = state.clock.database_override();
     for _ in 0..TRIES {
@@ -63,24 +68,4 @@ pub async fn handler(
         return Ok(success(data).links(view::links(id)));
     }
     Err(TaskError::Contended.into())
-}
-
-/// The original's client sends JSON under the content type of a form, or nothing at all.
-fn parse(body: &[u8]) -> Result<String, Problem> {
-    let request: Request = match body.trim_ascii() {
-        [] => Request::default(),
-        json => serde_json::from_slice(json).map_err(|error| {
-            if error.is_data() {
-                Problem::unprocessable(vec![FieldError::new("", "invalid_value", error.to_string())])
-            } else {
-                Problem::bad_request("malformed_json", format!("the body is not JSON: {error}"))
-            }
-        })?,
-    };
-    let reason = request.reason.unwrap_or_else(|| "no reason given".to_owned());
-    if reason.chars().count() > LONGEST_REASON {
-        let error = FieldError::new("/reason", "too_long", format!("must have at most {LONGEST_REASON} characters"));
-        return Err(Problem::unprocessable(vec![error]));
-    }
-    Ok(reason.replace('\0', "\u{fffd}"))
 }

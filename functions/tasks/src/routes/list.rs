@@ -3,7 +3,7 @@
 use axum::{extract::State, response::IntoResponse};
 use chrono::{DateTime, Utc};
 use halyard_domain::{Priority, TaskId, authz::Permission, task::TaskState};
-use halyard_http::{ApiResult, AppQuery, Caller, Cursor, FieldError, Items, PageQuery, Problem, success};
+use halyard_http::{ApiResult, AppQuery, Caller, Cursor, FieldError, Items, PageQuery, Problem, is_rfc3339, success};
 use halyard_store::tasks::{self, Filter, TaskSummary};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -52,6 +52,13 @@ pub async fn handler(
     if filter.task_type.as_deref().is_some_and(|name| name.contains('\0')) {
         let error = FieldError::new("/task_type", "invalid_characters", "may not hold NUL");
         return Err(Problem::unprocessable(vec![error]));
+    }
+    for (pointer, at) in [("/submitted_after", filter.submitted_after), ("/submitted_before", filter.submitted_before)]
+    {
+        if at.is_some_and(|at| !is_rfc3339(at)) {
+            let error = FieldError::new(pointer, "out_of_range", "must be in the years 0 to 9999");
+            return Err(Problem::unprocessable(vec![error]));
+        }
     }
     let cursor = page.cursor.as_ref().map(Cursor::decode::<TaskId>).transpose()?;
     let scope = scope(&caller, Permission::TasksReadAll);

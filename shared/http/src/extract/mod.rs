@@ -16,6 +16,9 @@ pub use step_up::{STEP_UP, SteppedUp, stepped_up};
 
 use crate::FieldError;
 
+/// So much of what a client sent is said to it again, in characters.
+const LONGEST: usize = 200;
+
 /// A serde error with the path to where it happened, as a field error.
 fn field_error(path: &serde_path_to_error::Path, message: &str) -> FieldError {
     let mut pointer = String::new();
@@ -39,11 +42,22 @@ fn field_error(path: &serde_path_to_error::Path, message: &str) -> FieldError {
         return FieldError::new(pointer, "unknown_field", "is not known here");
     }
     let code = if message.starts_with("invalid type") { "invalid_type" } else { "invalid_value" };
-    FieldError::new(pointer, code, message.to_owned())
+    FieldError::new(pointer, code, shortened(message))
 }
 
-/// RFC 6901: `~` and `/` are escaped.
+/// serde says the whole of the value that does not fit; the client knows it, and may have made it long.
+fn shortened(message: &str) -> String {
+    if message.len() <= LONGEST {
+        return message.to_owned();
+    }
+    let head: String = message.chars().take(LONGEST / 2).collect();
+    let expected = message.rfind(", expected ").map_or("", |at| &message[at..]);
+    format!("{head}...{}", if expected.len() <= LONGEST { expected } else { "" })
+}
+
+/// RFC 6901: `~` and `/` are escaped. A name that no field has may be of any length.
 fn push(pointer: &mut String, key: &str) {
     pointer.push('/');
+    let key: String = key.chars().take(LONGEST).collect();
     pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
 }

@@ -1,8 +1,8 @@
 //! What is asked of a submitted task.
 
-use chrono::{DateTime, FixedOffset};
+use chrono::{DateTime, FixedOffset, Utc};
 use halyard_domain::{Priority, retry::RetryPolicy};
-use halyard_http::{Validate, Violations};
+use halyard_http::{Validate, Violations, is_rfc3339};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, value::RawValue};
 
@@ -84,6 +84,8 @@ impl Validate for Request {
             within(retry.max_retries, 0, 10, "/retry_config/max_retries");
             within(retry.retry_delay, 0, 86_400, "/retry_config/retry_delay");
         }
+        let sayable = self.scheduled_for.is_none_or(|at| is_rfc3339(at.with_timezone(&Utc)));
+        violations.check(sayable, "/scheduled_for", "out_of_range", "must be in the years 0 to 9999");
         let few = self.resources.as_ref().is_none_or(|resources| resources.len() <= MAX_RESOURCES);
         violations.check(few, "/resources", "too_many", format!("may have {MAX_RESOURCES} fields at most"));
         for (pointer, url) in self.callbacks.iter().flat_map(Callbacks::urls) {

@@ -1,0 +1,224 @@
+//! What the walks have to know of each route.
+
+use halyard_domain::authz::Permission;
+use halyard_tests::routes;
+use http::Method;
+use serde_json::{Value, json};
+
+/// Upon what a route acts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ActsOn {
+    /// Nobody's things, or what is the same for everybody.
+    Nothing,
+    /// What belongs to the caller, whoever that is: there is no id to be changed.
+    OwnThings,
+    /// The session `{id}`.
+    Session,
+    /// The task `{id}`.
+    Task,
+    /// The lane `{name}`, which belongs to the platform.
+    Lane,
+}
+
+impl ActsOn {
+    /// The variable of the path that names the thing.
+    pub fn variable(self) -> Option<&'static str> {
+        match self {
+            Self::Nothing | Self::OwnThings => None,
+            Self::Session | Self::Task => Some("{id}"),
+            Self::Lane => Some("{name}"),
+        }
+    }
+
+    /// Has it an owner, who alone may touch it?
+    pub fn is_owned(self) -> bool {
+        matches!(self, Self::Session | Self::Task)
+    }
+}
+
+/// One line of the table.
+#[derive(Debug)]
+pub struct Line {
+    pub key: &'static str,
+    pub acts_on: ActsOn,
+    /// Without it: 403.
+    pub needs: Option<Permission>,
+    /// With it the things of others are there.
+    pub opened_by: Option<Permission>,
+    /// A body that is accepted, the n-th; `None` when the route reads none.
+    pub body: Option<fn(n: usize) -> Value>,
+    /// The whole session, or all, may end by it.
+    pub ends_sessions: bool,
+}
+
+const fn line(key: &'static str, acts_on: ActsOn) -> Line {
+    Line { key, acts_on, needs: None, opened_by: None, body: None, ends_sessions: false }
+}
+
+impl Line {
+    const fn needs(self, permission: Permission) -> Self {
+        Self { needs: Some(permission), ..self }
+    }
+
+    const fn opened_by(self, permission: Permission) -> Self {
+        Self { opened_by: Some(permission), ..self }
+    }
+
+    const fn body(self, body: fn(usize) -> Value) -> Self {
+        Self { body: Some(body), ..self }
+    }
+
+    const fn ends_sessions(self) -> Self {
+        Self { ends_sessions: true, ..self }
+    }
+}
+
+/// In the template's order.
+const TABLE: &[Line] = &[
+    line("POST /auth/register", ActsOn::Nothing).body(|n| {
+        json!({"username": format!("name{n}"), "email": format!("name{n}@example.com"),
+               "password": "correct horse battery", "full_name": "Somebody"})
+    }),
+    line("POST /auth/login", ActsOn::Nothing).body(|_| {
+        json!({"username": "nobody-at-all", "password": "wrong password", "otp": "000000", "device_token": "nonsense"})
+    }),
+    line("POST /auth/refresh", ActsOn::Nothing).body(|_| json!({"refresh_token": "hr_nonsense"})),
+    line("GET /auth/validate", ActsOn::OwnThings),
+    line("GET /auth/profile", ActsOn::OwnThings),
+    line("PUT /auth/profile", ActsOn::OwnThings).body(|n| {
+        json!({"full_name": "Mallory", "email": format!("mallory{n}@example.com"), "department": "Elsewhere",
+               "preferences": {"theme": "dark", "notifications": {"email": true}}})
+    }),
+    line("POST /auth/logout", ActsOn::OwnThings).ends_sessions(),
+    line("POST /auth/logout-all", ActsOn::OwnThings).ends_sessions(),
+    line("POST /auth/password", ActsOn::OwnThings)
+        .body(|_| json!({"current_password": "not the password", "new_password": "another horse battery"})),
+    line("POST /auth/step-up", ActsOn::OwnThings).body(|_| json!({"password": "not the password", "otp": "000000"})),
+    line("GET /auth/2fa", ActsOn::OwnThings),
+    line("POST /auth/2fa/setup", ActsOn::OwnThings),
+    line("POST /auth/2fa/confirm", ActsOn::OwnThings).body(|_| json!({"otp": "000000"})),
+    line("POST /auth/2fa/recovery-codes", ActsOn::OwnThings),
+    line("DELETE /auth/2fa", ActsOn::OwnThings),
+    line("GET /auth/sessions", ActsOn::OwnThings),
+    line("DELETE /auth/sessions/{id}", ActsOn::Session).ends_sessions(),
+    line("GET /.well-known/jwks.json", ActsOn::Nothing),
+    line("POST /tasks/submit", ActsOn::OwnThings).body(|_| {
+        json!({"task_type": "sample", "data": {"message": "x", "list": [1, {"deep": true}]}, "priority": 5,
+               "resources": {"cpu": 1, "gpu": false},
+               "callbacks": {"progress_url": "https://hooks.example/p", "completion_url": "https://hooks.example/c",
+                             "error_url": "https://hooks.example/e"},
+               "retry_config": {"max_retries": 0, "retry_delay": 1, "exponential_backoff": false},
+               "timeout": 30, "expires_in": 3600, "scheduled_for": "2026-01-01T12:00:01Z"})
+    }),
+    line("GET /tasks", ActsOn::OwnThings).opened_by(Permission::TasksReadAll),
+    line("GET /tasks/types", ActsOn::Nothing),
+    line("GET /tasks/status/{id}", ActsOn::Task).opened_by(Permission::TasksReadAll),
+    line("GET /tasks/result/{id}", ActsOn::Task).opened_by(Permission::TasksReadAll),
+    line("GET /tasks/logs/{id}", ActsOn::Task).opened_by(Permission::TasksReadAll),
+    line("POST /tasks/cancel/{id}", ActsOn::Task)
+        .opened_by(Permission::TasksManageAll)
+        .body(|_| json!({"reason": "for no reason", "force": true})),
+    line("GET /tasks/stats", ActsOn::OwnThings).opened_by(Permission::TasksReadAll),
+    line("GET /tasks/queues", ActsOn::Nothing).needs(Permission::SystemManage),
+    line("POST /tasks/queues/{name}/pause", ActsOn::Lane).needs(Permission::SystemManage),
+    line("POST /tasks/queues/{name}/resume", ActsOn::Lane).needs(Permission::SystemManage),
+    line("GET /health/ping", ActsOn::Nothing),
+    line("GET /health/nodes", ActsOn::Nothing),
+    line("GET /health/status", ActsOn::Nothing),
+    line("GET /api/status", ActsOn::Nothing),
+    line("GET /api/protected", ActsOn::OwnThings),
+];
+
+/// Data that a task of each type accepts, with a mark that shows in its result.
+pub fn data_of(task_type: &str, mark: &str) -> Value {
+    match task_type {
+        "sample" => json!({ "message": mark }),
+        "user_specific" => json!({ "note": mark }),
+        "data_processing" => json!({ "csv": format!("name\n{mark}\n") }),
+        new => panic!("the task type {new} is new: say in tests/it/security/table.rs which data it accepts"),
+    }
+}
+
+/// A route of the template, with its line.
+#[derive(Debug)]
+pub struct Known {
+    pub key: String,
+    pub method: Method,
+    /// As the template writes it.
+    pub pattern: String,
+    pub authorizer: Option<String>,
+    pub line: &'static Line,
+}
+
+impl Known {
+    /// The path with this in the place of its variable.
+    pub fn path(&self, id: &str) -> String {
+        match self.line.acts_on.variable() {
+            Some(variable) => self.pattern.replace(variable, id),
+            None => self.pattern.clone(),
+        }
+    }
+
+    /// The path to something that is named well and is not there; to a lane that is.
+    pub fn path_to_nothing(&self) -> String {
+        self.path(match self.line.acts_on {
+            ActsOn::Session => "sess_7ZZZZZZZZZZZZZZZZZZZZZZZZZ",
+            ActsOn::Task => "task_7ZZZZZZZZZZZZZZZZZZZZZZZZZ",
+            ActsOn::Lane => "low",
+            ActsOn::Nothing | ActsOn::OwnThings => "",
+        })
+    }
+
+    /// Does it ask for a token?
+    pub fn is_protected(&self) -> bool {
+        matches!(self.authorizer.as_deref(), Some("bearer" | "cookie"))
+    }
+
+    /// Does it change anything, by its method?
+    pub fn writes(&self) -> bool {
+        self.method != Method::GET
+    }
+}
+
+/// Every route of the template but `$default`.
+///
+/// # Panics
+/// When one is new, or the table does not know what a variable of its path stands for.
+pub fn routes() -> Vec<Known> {
+    let of_template = routes::of_template().into_iter().filter(|route| route.key != "$default");
+    of_template.map(|route| {
+        let (method, pattern) = route.key.split_once(' ').expect("a method and a path");
+        let line = TABLE.iter().find(|line| line.key == route.key).unwrap_or_else(|| {
+            panic!(
+                "the route {} is new: add a line to TABLE in tests/it/security/table.rs that says whose things it acts \
+                 upon, what permission it needs, and which body it accepts",
+                route.key
+            )
+        });
+        let known = Known {
+            method: method.parse().expect("a method"),
+            pattern: pattern.to_owned(),
+            authorizer: route.authorizer.clone(),
+            key: route.key.clone(),
+            line,
+        };
+        let left = known.path("x");
+        assert!(
+            !left.contains('{'),
+            "{}: what does the variable in {left} stand for? Say so with ActsOn in tests/it/security/table.rs, and in \
+             things.rs how one is made; what nobody owns gets a variable of its own, as Lane has",
+            route.key
+        );
+        known
+    })
+    .collect()
+}
+
+#[test]
+fn the_table_has_no_route_that_is_gone_and_none_twice() {
+    let of_template = routes::of_template();
+    for (at, line) in TABLE.iter().enumerate() {
+        assert!(of_template.iter().any(|route| route.key == line.key), "{} is not in the template", line.key);
+        assert!(TABLE[..at].iter().all(|earlier| earlier.key != line.key), "{} is there twice", line.key);
+    }
+}

@@ -1,0 +1,78 @@
+//! Things of somebody: one of every kind, in every state that matters.
+
+use halyard_tests::{Actor, TestApp};
+use serde_json::{Value, json};
+
+use super::table::{ActsOn, data_of};
+
+/// Stands in everything that the owner has. Nobody else may ever see it.
+pub const MARK: &str = "mark-of-the-owner";
+
+/// What somebody has.
+#[derive(Debug)]
+pub struct Things {
+    pub sessions: Vec<String>,
+    pub tasks: Vec<String>,
+}
+
+impl Things {
+    /// Makes them: two more sessions; of every task type one that waits, one that is scheduled and one that ended, and one
+    /// that failed.
+    pub async fn of(app: &TestApp, owner: &Actor) -> Self {
+        let profile = json!({"full_name": MARK, "preferences": {"note": MARK}});
+        owner.put("/auth/profile", profile).await.expect(200);
+        let types = owner.get("/tasks/types").await.expect(200).json()["data"]["types"].take();
+        let types: Vec<String> = texts(&types, "task_type");
+        let mut tasks = Vec::new();
+        for task_type in &types {
+            let data = data_of(task_type, MARK);
+            tasks.push(owner.submit(json!({"task_type": task_type, "data": data})).await);
+        }
+        let failing = json!({"task_type": "sample", "data": {"message": MARK, "fail": "permanent", "steps": 2}});
+        tasks.push(owner.submit(failing).await);
+        app.drain().await;
+        for task_type in &types {
+            let data = data_of(task_type, MARK);
+            let resources = json!({ "note": MARK });
+            let waiting = json!({"task_type": task_type, "data": data, "resources": resources});
+            tasks.push(owner.submit(waiting.clone()).await);
+            let mut later = waiting;
+            later["scheduled_for"] = json!("2026-02-01T00:00:00Z");
+            tasks.push(owner.submit(later).await);
+        }
+        for _ in 0..2 {
+            owner.try_login().await.expect(200);
+        }
+        let sessions = owner.get("/auth/sessions").await.expect(200).json()["data"]["items"].take();
+        let current: Vec<&Value> =
+            sessions.as_array().expect("items").iter().filter(|s| s["current"] == false).collect();
+        let sessions = texts(&json!(current), "session_id");
+        assert!(sessions.len() >= 2 && tasks.len() >= 7, "{sessions:?} {tasks:?}");
+        Self { sessions, tasks }
+    }
+
+    /// The ids of what a route acts upon.
+    pub fn ids(&self, of: ActsOn) -> &[String] {
+        match of {
+            ActsOn::Session => &self.sessions,
+            ActsOn::Task => &self.tasks,
+            ActsOn::Nothing | ActsOn::OwnThings | ActsOn::Lane => &[],
+        }
+    }
+
+    /// Everything about them, as their owner sees it.
+    pub async fn as_seen_by(&self, owner: &Actor) -> Value {
+        let mut tasks = Vec::new();
+        for id in &self.tasks {
+            tasks.push(owner.task(id).await);
+        }
+        let mut sessions = owner.get("/auth/sessions").await.expect(200).json();
+        json!({ "tasks": tasks, "sessions": sessions["data"]["items"].take() })
+    }
+}
+
+/// The field of each item; sessions name theirs `id` or `session_id`.
+fn texts(items: &Value, field: &str) -> Vec<String> {
+    let text = |item: &Value| item[field].as_str().or(item["id"].as_str()).expect("a text").to_owned();
+    items.as_array().expect("a list").iter().map(text).collect()
+}
