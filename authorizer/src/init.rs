@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use halyard_auth::{KeySet, Verifier, token::TokenRules};
+use halyard_auth::{Verifier, token::TokenRules};
 use halyard_config::AuthorizerConfig;
 use halyard_platform::{Function, Host, InitError};
 
@@ -14,8 +14,7 @@ use crate::Authorizer;
 /// When the configuration is not usable.
 pub async fn init(host: &Host) -> Result<Function, InitError> {
     let config: AuthorizerConfig = host.config()?;
-    let keys = KeySet::from_jwks(&config.token.key_set)
-        .map_err(|error| InitError::other(format!("TOKEN_KEY_SET: {error}")))?;
+    let keys = host.token_keys(&config.token).await?;
     let rules = TokenRules { issuer: config.token.issuer, audience: config.token.audience };
     let sessions = host.sessions(config.session_cache.bound).await?;
     let source = Arc::new(host.verifier_sessions(sessions));

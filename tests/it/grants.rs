@@ -146,6 +146,7 @@ async fn every_role_grants_what_its_function_uses_and_nothing_else() {
     let app = TestApp::builder().without_rate_limits().spawn().await;
     every_lane(&app).await;
     every_loss(&app).await;
+    app.keys(json!("publish")).await.expect("the deploy step publishes keys");
     let task = app.admin().await.submit(json!({"task_type": "sample", "data": {}})).await;
     every_route(&app, &task).await;
     app.admin().await.post("/tasks/queues/high/resume", json!({})).await.expect(200);
@@ -243,7 +244,7 @@ fn only_who_signs_can_read_the_private_key() {
             let reads = |secret: &str| allowed(&grants).iter().any(|(_, resource)| resource.contains(secret));
             assert_eq!(reads("/token-signing-key-"), function == "AuthFunction", "{function}");
             assert_eq!(reads("/accounts-"), function == "AuthFunction", "{function}");
-            let verifies = ["AuthFunction", "AuthorizerFunction"].contains(&function.as_str());
+            let verifies = ["AuthFunction", "AuthorizerFunction", "MigrateFunction"].contains(&function.as_str());
             assert_eq!(reads("/token-keys-"), verifies && parameters.is_empty(), "{function}");
         }
     }

@@ -81,6 +81,16 @@ impl TestApp {
         }
     }
 
+    /// Asks the deploy step about token keys, as an operator does: the keys as they are then, or why it was refused.
+    pub async fn keys(&self, command: Value) -> Result<Value, String> {
+        let event = Event::Plain(serde_json::json!({"keys": command}));
+        match self.parts.gateway.invoke("MigrateFunction", event).await {
+            Ok(Answer::Plain(answer)) => Ok(answer["keys"].clone()),
+            Err(InvokeError::Function { message, .. }) => Err(message),
+            other => panic!("the deploy step: {other:?}"),
+        }
+    }
+
     /// Forgets every doorbell.
     pub async fn forget_queues(&self) {
         for queue in self.lane_queues() {

@@ -5,10 +5,14 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use halyard_auth::keys;
+use halyard_cloud::{
+    queue::QueueTwin,
+    table::{TableName, TableTwin},
+};
 use halyard_config::Vars;
 use halyard_domain::{Entropy, ManualClock};
 use halyard_platform::{
-    Host,
+    Host, Twins,
     function::{Function, Invocation},
 };
 use serde_json::{Value, json};
@@ -25,6 +29,20 @@ pub fn start() -> DateTime<Utc> {
 pub fn token_keys() -> (String, String) {
     let (private, public) = keys::generate("test-key", [7; 32]).expect("a key");
     (private.to_string(), json!({"keys": [public]}).to_string())
+}
+
+/// A signing key and a key set with as many keys as there are names, the first one current and the others standby.
+pub fn token_keys_named(names: &[&str]) -> (String, String) {
+    let (mut private, mut public) = (Vec::new(), Vec::new());
+    for (n, name) in (1..).zip(names) {
+        let (signs, mut verifies) = keys::generate(name, [n; 32]).expect("a key");
+        if n > 1 {
+            verifies["state"] = "standby".into();
+        }
+        private.push(signs);
+        public.push(verifies);
+    }
+    (json!({"keys": private}).to_string(), json!({"keys": public}).to_string())
 }
 
 /// What every function is told on top of the template: cheap password hashes, keys, servers.
@@ -60,7 +78,13 @@ pub async fn migrate(database_url: &str, now: DateTime<Utc>) {
 pub async fn invoke_migrate(database_url: &str, now: DateTime<Utc>) -> Value {
     let vars: Vars = variables(database_url, "redis://127.0.0.1:1/", "none").into_iter().collect();
     let (clock, entropy) = (Arc::new(ManualClock::new(now)), Arc::new(Entropy::seeded(0)));
-    let host = Host::new(vars, "migrate", clock, entropy, None);
+    let table = TableName("halyard-sessions".to_owned());
+    let vars = vars.with("TABLE_SESSIONS", table.0.clone()).with("TABLE_TASK_LOGS", "none");
+    let twins = Twins {
+        queue: Arc::new(QueueTwin::new(clock.clone(), []).expect("no queues")),
+        table: Arc::new(TableTwin::in_memory([table]).expect("a table in memory")),
+    };
+    let host = Host::new(vars, "migrate", clock, entropy, Some(twins));
     let Function::Plain(migrate) = halyard_fn_migrate::init(&host).await.expect("migrate starts") else {
         panic!("migrate takes a plain event");
     };

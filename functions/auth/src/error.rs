@@ -70,6 +70,9 @@ pub enum AuthError {
     /// The preferences would become larger than they may be.
     #[error("the preferences would become too large")]
     PreferencesTooLarge,
+    /// This environment holds no private key that the key set lets sign.
+    #[error("none of the private keys may sign")]
+    NoSigner,
     /// Somebody else kept changing the same thing.
     #[error("too many changes at once")]
     Contended,
@@ -99,7 +102,8 @@ impl From<AuthError> for Problem {
                 Self::internal(&error)
             }
             AuthError::Token(AuthnError::Failure(failure)) => Self::unauthorized(failure),
-            AuthError::Token(error @ AuthnError::Unavailable(_)) => down("the session store is unavailable", &error),
+            AuthError::Token(error @ AuthnError::Unavailable(_)) => down("sessions or keys cannot be read", &error),
+            AuthError::NoSigner => down("no tokens can be issued", &error),
             AuthError::BadCredentials => {
                 Self::new(StatusCode::UNAUTHORIZED, "invalid_credentials", "user name or password are wrong")
             }

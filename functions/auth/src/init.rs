@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::Duration;
 use halyard_auth::{
-    KeySet, SigningKey, Verifier,
+    Keys, SigningKeys, Verifier,
     account_key::AccountKey,
     password::{Hasher, HashingCost},
     token::{RefreshTokens, TokenRules},
@@ -25,12 +25,10 @@ use crate::{
 /// When the configuration is not usable, a private key that the key set does not know included.
 pub async fn init(host: &Host) -> Result<Function, InitError> {
     let config: AuthConfig = host.config()?;
-    let keys = KeySet::from_jwks(&config.token.key_set).map_err(|e| named("TOKEN_KEY_SET", &e))?;
-    let key = SigningKey::from_jwk(config.signing.key.expose()).map_err(|e| named("TOKEN_SIGNING_KEY", &e))?;
-    let probe = b"does the public key of this name verify what the private key signs?";
-    if !keys.find(key.kid()).is_some_and(|public| public.verify(probe, &key.sign(probe))) {
-        return Err(InitError::other("TOKEN_SIGNING_KEY: its public key is not in TOKEN_KEY_SET"));
-    }
+    let keys = host.token_keys(&config.token).await?;
+    let signing = SigningKeys::from_json(config.signing.key.expose()).map_err(|e| named("TOKEN_SIGNING_KEY", &e))?;
+    check(&signing, &keys).await?;
+    let refresh = RefreshTokens::of(&signing).ok_or_else(|| InitError::other("TOKEN_SIGNING_KEY: no key"))?;
     let rules = TokenRules { issuer: config.token.issuer, audience: config.token.audience };
     let sessions = host.sessions(config.session_cache.bound).await?;
     let source = Arc::new(host.verifier_sessions(sessions.clone()));
@@ -45,8 +43,8 @@ pub async fn init(host: &Host) -> Result<Function, InitError> {
         hasher: hasher(&config.password)?,
         verifier: Verifier::new(keys, rules.clone(), source, Arc::clone(&host.clock)),
         issuer: Issuer {
-            refresh: RefreshTokens::new(&key),
-            key,
+            keys: signing,
+            refresh,
             rules,
             access_ttl: seconds(config.signing.access_ttl),
             refresh_ttl: seconds(config.signing.refresh_ttl),
@@ -58,6 +56,19 @@ pub async fn init(host: &Host) -> Result<Function, InitError> {
         entropy: Arc::clone(&host.entropy),
     });
     Ok(Function::Http(router(state, host.http_context().await?)))
+}
+
+/// The configuration must be of one piece: some private key belongs to the configured set. Which one signs, the stored
+/// set says.
+async fn check(signing: &SigningKeys, keys: &Keys) -> Result<(), InitError> {
+    if !signing.iter().any(|key| keys.configured().iter().any(|public| key.belongs_to(public))) {
+        return Err(InitError::other("TOKEN_SIGNING_KEY: its public key is not in TOKEN_KEY_SET"));
+    }
+    // The other routes of this function can do without, and a key that is promoted next may be among them.
+    if keys.present().await.is_ok_and(|set| signing.signer(&set).is_none()) {
+        tracing::error!("TOKEN_SIGNING_KEY holds neither the current key nor a previous one: nobody can sign in");
+    }
+    Ok(())
 }
 
 fn hasher(config: &PasswordConfig) -> Result<Hasher, InitError> {

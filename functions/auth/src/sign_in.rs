@@ -1,12 +1,15 @@
 //! What login and refresh have in common: the tokens of a session.
 
 use chrono::{DateTime, Utc};
-use halyard_auth::token::{self, Grant, RefreshToken};
+use halyard_auth::{
+    SigningKey,
+    token::{self, Grant, RefreshToken},
+};
 use halyard_domain::session::Session;
 use halyard_http::{Success, success};
 use serde::Serialize;
 
-use crate::{state::AppState, view::UserView};
+use crate::{error::AuthError, state::AppState, view::UserView};
 
 /// `data` of login and refresh.
 #[derive(Debug, Serialize)]
@@ -21,8 +24,15 @@ pub struct Tokens {
     device_token: Option<String>,
 }
 
+/// Signs with the key that is current by the present key set. Asked for before anything is changed: whoever cannot be
+/// answered shall not have used up a refresh token.
+pub async fn pen(state: &AppState) -> Result<&SigningKey, AuthError> {
+    let set = state.verifier.keys().present().await?;
+    state.issuer.signer(&set)
+}
+
 /// Issues an access token of `session`; answers with it and the seconds that it is good for.
-pub fn access_token(state: &AppState, session: &Session, now: DateTime<Utc>) -> (String, i64) {
+pub fn access_token(state: &AppState, pen: &SigningKey, session: &Session, now: DateTime<Utc>) -> (String, i64) {
     let issuer = &state.issuer;
     // No token outlives its session.
     let ttl = issuer.access_ttl.min(session.expires_at - now);
@@ -35,7 +45,7 @@ pub fn access_token(state: &AppState, session: &Session, now: DateTime<Utc>) -> 
         authenticated_at: session.authenticated_at,
         methods: &session.methods,
     };
-    let (token, _) = token::issue(&issuer.key, &issuer.rules, ttl, &grant, now, &state.entropy);
+    let (token, _) = token::issue(pen, &issuer.rules, ttl, &grant, now, &state.entropy);
     (token, ttl.num_seconds())
 }
 
@@ -51,12 +61,13 @@ pub struct SignedIn {
 /// original's clients read them.
 pub fn answer(
     state: &AppState,
+    pen: &SigningKey,
     session: &Session,
     refresh: &RefreshToken,
     signed_in: Option<SignedIn>,
     now: DateTime<Utc>,
 ) -> Success<Tokens> {
-    let (access_token, expires_in) = access_token(state, session, now);
+    let (access_token, expires_in) = access_token(state, pen, session, now);
     let refresh_token = refresh.to_text();
     let (user, device_token) = signed_in.map(|signed_in| (signed_in.user, signed_in.device_token)).unzip();
     success(Tokens {

@@ -4,8 +4,9 @@ use std::{ops::Deref, sync::Arc};
 
 use chrono::Duration;
 use halyard_auth::{
-    SigningKey, Verifier,
+    KeySet, SigningKey, SigningKeys, Verifier,
     account_key::AccountKey,
+    keys::KeyState,
     password::Hasher,
     token::{RefreshTokens, TokenRules},
 };
@@ -13,7 +14,7 @@ use halyard_cloud::Sessions;
 use halyard_domain::{Clock, Entropy};
 use halyard_store::Pool;
 
-use crate::gate::Gate;
+use crate::{error::AuthError, gate::Gate};
 
 /// The state of one execution environment; cloning is cheap.
 #[derive(Clone)]
@@ -45,8 +46,8 @@ pub struct Parts {
 
 /// What issues tokens.
 pub struct Issuer {
-    /// Signs access tokens.
-    pub key: SigningKey,
+    /// Sign access tokens, one at a time: which one, the key set says.
+    pub keys: SigningKeys,
     /// Their issuer and audience.
     pub rules: TokenRules,
     /// How long they are good.
@@ -55,6 +56,20 @@ pub struct Issuer {
     pub refresh_ttl: Duration,
     /// Makes refresh tokens.
     pub refresh: RefreshTokens,
+}
+
+impl Issuer {
+    /// The key to sign with at the moment.
+    ///
+    /// # Errors
+    /// When this environment holds none that anybody would believe.
+    pub fn signer(&self, set: &KeySet) -> Result<&SigningKey, AuthError> {
+        let key = self.keys.signer(set).ok_or(AuthError::NoSigner)?;
+        if set.find(key.kid()).is_none_or(|public| public.state() != KeyState::Current) {
+            tracing::error!(kid = key.kid(), "TOKEN_SIGNING_KEY lacks the current key; a previous one signs");
+        }
+        Ok(key)
+    }
 }
 
 impl AppState {

@@ -11,7 +11,10 @@ use halyard_store::{
     Pool,
     users::{self, NewUser},
 };
+use serde::Deserialize as _;
 use serde_json::{Value, json};
+
+use crate::keys::{Command, KeysError, TokenKeys};
 
 /// The function.
 pub struct Migrate {
@@ -19,6 +22,7 @@ pub struct Migrate {
     pub(crate) pool: Pool,
     pub(crate) admin: AdminConfig,
     pub(crate) hasher: Hasher,
+    pub(crate) keys: TokenKeys,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<Entropy>,
 }
@@ -44,16 +48,35 @@ impl Migrate {
     }
 }
 
+impl Migrate {
+    /// Publishes the keys that are new. A deployment does not fail for it: tokens are verified by the published set or,
+    /// where there is none, by the configured one, as before.
+    async fn publish_keys(&self) -> Value {
+        match self.keys.run(&Command::Publish).await {
+            Ok(keys) => keys,
+            Err(KeysError::Unconfigured) => Value::Null,
+            Err(error) => {
+                tracing::error!(%error, "the token keys were not published");
+                json!({"error": error.to_string()})
+            }
+        }
+    }
+}
+
 fn failed(error: impl std::fmt::Display) -> FunctionError {
     FunctionError(error.to_string())
 }
 
 #[async_trait]
 impl Handler<Value, Value> for Migrate {
-    async fn handle(&self, _event: Value, _invocation: Invocation) -> Result<Value, FunctionError> {
+    async fn handle(&self, event: Value, _invocation: Invocation) -> Result<Value, FunctionError> {
+        if let Some(command) = event.get("keys") {
+            let command = Command::deserialize(command).map_err(failed)?;
+            return Ok(json!({"keys": self.keys.run(&command).await.map_err(failed)?}));
+        }
         let applied = halyard_store::migrate(self.database_url.expose()).await.map_err(failed)?;
         let admin_created = self.ensure_admin().await?;
         tracing::info!(applied, admin_created, "the database is up to date");
-        Ok(json!({ "applied": applied, "admin_created": admin_created }))
+        Ok(json!({ "applied": applied, "admin_created": admin_created, "keys": self.publish_keys().await }))
     }
 }

@@ -2,12 +2,17 @@
 
 use std::sync::Arc;
 
-use halyard_auth::password::{Hasher, HashingCost};
+use chrono::Duration;
+use halyard_auth::{
+    KeySet,
+    keys::Timing,
+    password::{Hasher, HashingCost},
+};
 use halyard_config::{AdminConfig, MigrateConfig};
 use halyard_domain::user::{RuleBroken, check_email, check_password, check_username};
 use halyard_platform::{Function, Host, InitError};
 
-use crate::handler::Migrate;
+use crate::{handler::Migrate, keys::TokenKeys};
 
 /// Reads the configuration; connects to nothing yet.
 ///
@@ -24,10 +29,18 @@ pub async fn init(host: &Host) -> Result<Function, InitError> {
     };
     let pool = halyard_store::connect(config.database.url.expose(), 1)
         .map_err(|e| InitError::other(format!("DATABASE_URL: {e}")))?;
+    let key_set = config.keys.key_set.as_deref().map(KeySet::from_jwks).transpose();
+    let keys = TokenKeys {
+        store: host.key_store().await?,
+        configured: key_set.map_err(|e| InitError::other(format!("TOKEN_KEY_SET: {e}")))?,
+        timing: Timing::of(Duration::from_std(config.keys.access_ttl).unwrap_or(Duration::MAX)),
+        clock: Arc::clone(&host.clock),
+    };
     Ok(Function::Plain(Box::new(Migrate {
         database_url: config.database.url,
         pool,
         admin: config.admin,
+        keys,
         hasher: Hasher::new(cost, config.password.concurrency).map_err(InitError::other)?,
         clock: Arc::clone(&host.clock),
         entropy: Arc::clone(&host.entropy),

@@ -11,6 +11,6 @@ pub mod principal;
 pub mod token;
 pub mod verifier;
 
-pub use keys::{KeySet, SigningKey};
+pub use keys::{KeySet, Keys, SigningKey, SigningKeys};
 pub use principal::{Credential, Principal};
 pub use verifier::{AuthnError, AuthnFailure, Verifier};

@@ -7,7 +7,7 @@ use chrono::DateTime;
 use halyard_domain::{Clock, SessionId, UserId, session::Session};
 
 use crate::{
-    keys::KeySet,
+    keys::Keys,
     principal::{Credential, Principal},
     token::{self, TokenRules},
 };
@@ -63,7 +63,7 @@ pub enum AuthnError {
     #[error(transparent)]
     Failure(#[from] AuthnFailure),
     /// Nobody can say: what the verifier depends on is down. Never an open door.
-    #[error("the session store is unavailable: {0}")]
+    #[error("sessions or keys cannot be read: {0}")]
     Unavailable(String),
 }
 
@@ -78,7 +78,7 @@ pub trait SessionSource: Send + Sync + std::fmt::Debug {
 /// Verifies access tokens and asks whether their sessions are live.
 #[derive(Debug)]
 pub struct Verifier {
-    keys: KeySet,
+    keys: Arc<Keys>,
     rules: TokenRules,
     sessions: Arc<dyn SessionSource>,
     clock: Arc<dyn Clock>,
@@ -86,12 +86,17 @@ pub struct Verifier {
 
 impl Verifier {
     /// A verifier of tokens that were signed by one of `keys` under `rules`.
-    pub fn new(keys: KeySet, rules: TokenRules, sessions: Arc<dyn SessionSource>, clock: Arc<dyn Clock>) -> Self {
-        Self { keys, rules, sessions, clock }
+    pub fn new(
+        keys: impl Into<Arc<Keys>>,
+        rules: TokenRules,
+        sessions: Arc<dyn SessionSource>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { keys: keys.into(), rules, sessions, clock }
     }
 
     /// The keys it trusts.
-    pub fn keys(&self) -> &KeySet {
+    pub fn keys(&self) -> &Keys {
         &self.keys
     }
 
@@ -109,7 +114,12 @@ impl Verifier {
     /// Why it is not good, or that nobody can say.
     pub async fn verify(&self, token: &str) -> Result<Principal, AuthnError> {
         let now = self.clock.now();
-        let claims = token::verify(token, &self.keys, &self.rules, now)?;
+        let token = token::Unverified::parse(token)?;
+        let keys = match token.public_key() {
+            Some(kid) => self.keys.knowing(kid).await?,
+            None => self.keys.present().await?,
+        };
+        let claims = token.verify(&keys, &self.rules, now)?;
         let user = claims.user_id().ok_or(AuthnFailure::Invalid)?;
         let (session, epoch) = self.sessions.lookup(user, claims.sid).await?.ok_or(AuthnFailure::Revoked)?;
         if session.user_id != user || session.id != claims.sid || !session.is_live(now, epoch) {

@@ -7,7 +7,9 @@ use chrono::Duration;
 use common::{KID, key_pair, now, session};
 use halyard_auth::{
     AuthnFailure::{Malformed, Missing, WrongKind},
+    SigningKeys,
     encoding::{from_base64url, to_base64url},
+    keys::generate,
     token::{
         RefreshToken, RefreshTokens,
         RefreshVerdict::{Repeat, Replayed, Rotate, Unknown},
@@ -16,6 +18,7 @@ use halyard_auth::{
 };
 use halyard_domain::{Entropy, SessionId, UserId, session::Session};
 use proptest::prelude::*;
+use serde_json::json;
 
 fn tokens() -> RefreshTokens {
     RefreshTokens::new(&key_pair(KID, 1).0)
@@ -96,6 +99,35 @@ fn the_present_token_outlives_a_change_of_the_signing_key() {
     let (first, session) = fresh();
     let later = RefreshTokens::new(&key_pair("next", 2).0);
     assert!(matches!(later.judge(&first, &session, now()), Rotate(_)));
+}
+
+fn both(first: u8, second: u8) -> RefreshTokens {
+    let private = |n: u8| generate(&format!("k{n}"), [n; 32]).unwrap().0;
+    let keys = SigningKeys::from_json(&json!({"keys": [private(first), private(second)]}).to_string()).unwrap();
+    RefreshTokens::of(&keys).unwrap()
+}
+
+/// Issuers that hold the same keys agree, whichever they put first: two tabs that ask two of them at once get one chain.
+#[test]
+fn a_family_stays_with_its_secret_while_any_issuer_holds_it() {
+    let (first, mut session) = fresh();
+    let second = rotate(&first, &mut session);
+    for issuer in [both(1, 2), both(2, 1)] {
+        assert_eq!(issuer.judge(&first, &session, now()), Repeat(second.clone()));
+        let Rotate(third) = issuer.judge(&second, &session, now()) else { panic!("the good token") };
+        assert_eq!(tokens().judge(&second, &session, now()), Rotate(third));
+    }
+    let without = RefreshTokens::new(&key_pair("k2", 2).0);
+    assert_eq!(without.judge(&first, &session, now()), Unknown, "known by its tag alone");
+    assert!(matches!(without.judge(&second, &session, now()), Rotate(_)), "known by its hash");
+}
+
+#[test]
+fn a_copy_is_still_recognised_after_the_secret_is_no_longer_the_first() {
+    let (first, mut session) = fresh();
+    let second = rotate(&first, &mut session);
+    rotate(&second, &mut session);
+    assert_eq!(both(2, 1).judge(&first, &session, now()), Replayed);
 }
 
 #[test]

@@ -6,6 +6,7 @@
 pub mod aws;
 mod http;
 pub mod iam;
+pub mod key_store;
 pub mod queue;
 pub mod redis;
 pub mod round_trips;
@@ -14,5 +15,6 @@ pub mod sessions;
 pub mod table;
 pub mod task_logs;
 
+pub use key_store::KeyStore;
 pub use sessions::Sessions;
 pub use task_logs::TaskLogs;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::{
-    AccountConfig, AdminConfig, CloudKind, DatabaseConfig, Environment, FromVars, NodeConfig, PasswordConfig,
-    QueueConfig, Reader, RedisConfig, SessionCacheConfig, SigningConfig, TableConfig, TokenConfig,
+    AccountConfig, AdminConfig, CloudKind, DatabaseConfig, Environment, FromVars, KeyRotationConfig, NodeConfig,
+    PasswordConfig, QueueConfig, Reader, RedisConfig, SessionCacheConfig, SigningConfig, TableConfig, TokenConfig,
 };
 
 /// What every function reads.
@@ -167,6 +167,10 @@ composed!(
         password: PasswordConfig,
         /// The first administrator.
         admin: AdminConfig,
+        /// The published token keys.
+        tables: TableConfig,
+        /// Their rotation.
+        keys: KeyRotationConfig,
     }
 );
 

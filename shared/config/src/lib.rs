@@ -17,7 +17,7 @@ pub use functions::{
 pub use reader::{ConfigError, FromVars, Reader, VarError};
 pub use secret::Secret;
 pub use settings::{
-    AccountConfig, AdminConfig, CloudKind, DatabaseConfig, Environment, NodeConfig, PasswordConfig, QueueConfig,
-    RedisConfig, SessionCacheConfig, SigningConfig, TableConfig, TokenConfig,
+    AccountConfig, AdminConfig, CloudKind, DatabaseConfig, Environment, KeyRotationConfig, NodeConfig, PasswordConfig,
+    QueueConfig, RedisConfig, SessionCacheConfig, SigningConfig, TableConfig, TokenConfig,
 };
 pub use vars::Vars;

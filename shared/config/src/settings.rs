@@ -173,8 +173,10 @@ pub struct TokenConfig {
     pub issuer: String,
     /// `aud`.
     pub audience: String,
-    /// The public keys, a JWK Set (RFC 7517) as JSON text.
+    /// The public keys, a JWK Set (RFC 7517) as JSON text: those to begin with, until the store has a set.
     pub key_set: String,
+    /// Verifies HS256 tokens of services that hold it too; without it no such token is accepted.
+    pub shared_secret: Option<Secret>,
 }
 
 impl FromVars for TokenConfig {
@@ -182,7 +184,8 @@ impl FromVars for TokenConfig {
         let issuer = r.text("TOKEN_ISSUER");
         let audience = r.text("TOKEN_AUDIENCE");
         let key_set = r.text("TOKEN_KEY_SET");
-        Some(Self { issuer: issuer?, audience: audience?, key_set: key_set? })
+        let shared_secret = r.raw("TOKEN_HS256_SECRET").map(Secret::new);
+        Some(Self { issuer: issuer?, audience: audience?, key_set: key_set?, shared_secret })
     }
 }
 
@@ -200,10 +203,13 @@ impl FromVars for SessionCacheConfig {
     }
 }
 
+const ACCESS_TOKEN_TTL: &str = "ACCESS_TOKEN_TTL";
+
 /// What the issue of tokens needs besides [`TokenConfig`].
 #[derive(Debug, Clone)]
 pub struct SigningConfig {
-    /// The private key, an OKP JWK (RFC 8037) with `kid`, as JSON text.
+    /// The private key, an OKP JWK (RFC 8037) with `kid`, as JSON text, or a set of them: the one that signs, those that
+    /// did and those that will.
     pub key: Secret,
     /// Life of an access token.
     pub access_ttl: Duration,
@@ -214,9 +220,30 @@ pub struct SigningConfig {
 impl FromVars for SigningConfig {
     fn read(r: &mut Reader<'_>) -> Option<Self> {
         let key = r.secret("TOKEN_SIGNING_KEY");
-        let access = r.number_or("ACCESS_TOKEN_TTL", 3_600, 1..=86_400);
+        let access = r.number_or(ACCESS_TOKEN_TTL, 3_600, 1..=86_400);
         let refresh = r.number_or("REFRESH_TOKEN_TTL", 2_592_000, 60..=31_536_000);
         Some(Self { key: key?, access_ttl: Duration::from_secs(access?), refresh_ttl: Duration::from_secs(refresh?) })
+    }
+}
+
+/// What the deploy step needs to look after the published token keys.
+#[derive(Debug, Clone)]
+pub struct KeyRotationConfig {
+    /// The public keys, as [`TokenConfig::key_set`]; without it keys are left alone.
+    pub key_set: Option<String>,
+    /// Life of an access token: a key is not retired before the last token that it signed has ended.
+    pub access_ttl: Duration,
+}
+
+impl FromVars for KeyRotationConfig {
+    fn read(r: &mut Reader<'_>) -> Option<Self> {
+        const KEY_SET: &str = "TOKEN_KEY_SET";
+        let key_set = r.raw(KEY_SET).map(str::to_owned);
+        if key_set.as_ref().is_some_and(|text| !text.trim_start().starts_with('{')) {
+            return r.fail(KEY_SET, "must be a JWK set as JSON");
+        }
+        let access_ttl = Duration::from_secs(r.number_or(ACCESS_TOKEN_TTL, 3_600, 1..=86_400)?);
+        Some(Self { key_set, access_ttl })
     }
 }
 

@@ -5,18 +5,24 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+use halyard_auth::{
+    KeySet, Keys,
+    keys::{KeyError, SharedSecret},
+};
 use halyard_cloud::{
-    Sessions,
+    KeyStore, Sessions,
     aws::{AwsSettings, SdkConfig},
     queue::{Queue, SqsQueue},
     redis::{Redis, SessionCache},
     table::{DynamoTable, Table, TableName},
 };
-use halyard_config::{CloudKind, CommonConfig, ConfigError, FromVars, QueueConfig, RedisConfig, TableConfig, Vars};
+use halyard_config::{
+    CloudKind, CommonConfig, ConfigError, FromVars, QueueConfig, RedisConfig, TableConfig, TokenConfig, Vars,
+};
 use halyard_domain::{Clock, Entropy, Lane};
 use halyard_http::HttpContext;
 
-use crate::{RedisLimiter, VerifierSessions};
+use crate::{RedisLimiter, StoredKeySet, VerifierSessions};
 
 /// Why a function cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -153,6 +159,33 @@ impl Host {
     /// The session store as the verifier asks it.
     pub fn verifier_sessions(&self, sessions: Sessions) -> VerifierSessions {
         VerifierSessions::new(sessions, Arc::clone(&self.clock))
+    }
+
+    /// Where the public token keys are kept.
+    ///
+    /// # Errors
+    /// When the configuration is wrong.
+    pub async fn key_store(&self) -> Result<KeyStore, InitError> {
+        let tables: TableConfig = self.config()?;
+        Ok(KeyStore::new(self.table().await?, TableName(tables.sessions)))
+    }
+
+    /// The keys that tokens are verified with, read now if the store answers and else when it does.
+    ///
+    /// # Errors
+    /// When the configuration is wrong; never because the store is down.
+    pub async fn token_keys(&self, config: &TokenConfig) -> Result<Arc<Keys>, InitError> {
+        let named = |name: &'static str| move |error: KeyError| InitError::other(format!("{name}: {error}"));
+        let shared = config.shared_secret.as_ref().map(|secret| SharedSecret::new(secret.expose())).transpose();
+        let shared = shared.map_err(named("TOKEN_HS256_SECRET"))?;
+        let configured = KeySet::from_jwks(&config.key_set).map_err(named("TOKEN_KEY_SET"))?;
+        let configured = configured.with_shared(shared).map_err(named("TOKEN_HS256_SECRET"))?;
+        let source = Arc::new(StoredKeySet::new(self.key_store().await?));
+        let keys = Keys::stored(configured, source, Arc::clone(&self.clock));
+        if let Err(error) = keys.present().await {
+            tracing::warn!(%error, "starting without the token keys");
+        }
+        Ok(Arc::new(keys))
     }
 
     /// What the guard of every route needs: limits over Redis.

@@ -8,9 +8,11 @@ mod limiter;
 mod node;
 mod secrets;
 mod sessions;
+mod token_keys;
 
 pub use function::{Answer, Event, Function, FunctionError, Handler, Invocation};
 pub use host::{Host, InitError, Twins};
 pub use limiter::RedisLimiter;
 pub use node::{HostUsage, Node};
 pub use sessions::VerifierSessions;
+pub use token_keys::StoredKeySet;

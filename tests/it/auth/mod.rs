@@ -1,5 +1,6 @@
 mod audited;
 mod guessing;
+mod keys;
 mod login;
 mod logout;
 mod outages;

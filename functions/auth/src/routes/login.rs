@@ -101,6 +101,7 @@ async fn sign_in(
         second_factor(state, &user, attempt, body.otp.as_deref(), info).await?;
         methods.push(BY_OTP.to_owned());
     }
+    let pen = sign_in::pen(state).await?;
     let now = state.clock.now();
     let (session, refresh) = open(state, &user, methods, device, info);
     // Before the answer, and before the login counts: a token whose session is not stored is worth nothing.
@@ -112,7 +113,7 @@ async fn sign_in(
     let shown = body.device_token.as_deref().filter(|token| state.account_key.device(user.id, token).is_some());
     let device_token = shown.map_or_else(|| state.account_key.device_token(user.id, &state.entropy), str::to_owned);
     let signed_in = SignedIn { user: UserView::from(&user), device_token };
-    Ok(sign_in::answer(state, &session, &refresh, Some(signed_in), now))
+    Ok(sign_in::answer(state, pen, &session, &refresh, Some(signed_in), now))
 }
 
 /// The user, if the password is theirs and they may come in.

@@ -67,15 +67,16 @@ async fn refresh(state: &AppState, token: &RefreshToken, info: &RequestInfo) -> 
     for _ in 0..ATTEMPTS {
         let now = state.clock.now();
         let stored = live(state, token, now).await?;
+        let pen = sign_in::pen(state).await?;
         match state.issuer.refresh.judge(token, &stored.session, now) {
             RefreshVerdict::Rotate(next) => match rotate(state, &stored, &next, now).await {
                 // Another request used the same token first; the next look sees its work.
                 Err(AuthError::Sessions(SessionError::Conflict)) => {}
                 Err(error) => return Err(error),
-                Ok(session) => return Ok(sign_in::answer(state, &session, &next, None, now)),
+                Ok(session) => return Ok(sign_in::answer(state, pen, &session, &next, None, now)),
             },
             RefreshVerdict::Repeat(present) => {
-                return Ok(sign_in::answer(state, &stored.session, &present, None, now));
+                return Ok(sign_in::answer(state, pen, &stored.session, &present, None, now));
             }
             RefreshVerdict::Replayed => {
                 let ended = state.sessions.revoke(token.user_id, token.session_id, now).await?;

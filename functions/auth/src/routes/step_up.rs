@@ -48,13 +48,14 @@ pub async fn handler(
     Valid(body): Valid<Request>,
 ) -> ApiResult<Success<Stepped>> {
     let user = sure_of(&state, &caller, session).await?;
+    let pen = sign_in::pen(&state).await?;
     let methods = prove(&state, &user, &body, &info).await?;
     let changed = session_change::apply(&state, user.id, session, |before, now| {
         let next = Session { authenticated_at: now, methods: methods.clone(), ..before.clone() };
         before.is_live(now, user.auth_epoch).then_some(next)
     });
     let session = changed.await?.ok_or_else(|| AuthError::from(AuthnFailure::Revoked))?;
-    let (access_token, expires_in) = sign_in::access_token(&state, &session, state.clock.now());
+    let (access_token, expires_in) = sign_in::access_token(&state, pen, &session, state.clock.now());
     Ok(success(Stepped { access_token, token_type: "Bearer", expires_in }))
 }
 

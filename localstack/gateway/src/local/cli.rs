@@ -39,7 +39,7 @@ pub enum Command {
     Node(NodeArgs),
     /// Make the queues and tables that nodes need, and bring the database up to date. Again does no harm.
     Prepare(PrepareArgs),
-    /// Make the keys that sign and verify tokens, unless they are there.
+    /// Make the keys that sign and verify tokens, or take a step of their rotation.
     Keys(KeysArgs),
     /// Ask a node or a gateway whether it is healthy; exits 0 if so.
     Health(HealthArgs),
@@ -220,12 +220,62 @@ pub struct PrepareArgs {
     pub queues_and_tables: bool,
 }
 
-/// Where keys are kept.
+/// Keys: made in files, published and rotated where tokens are verified.
 #[derive(Debug, Clone, Args)]
+#[command(args_conflicts_with_subcommands = true, arg_required_else_help = true)]
 pub struct KeysArgs {
-    /// Gets `token_signing_key`, `token_key_set` and `account_key`, readable by their owner alone.
+    /// Gets `token_signing_key`, `token_key_set` and `account_key`, readable by their owner alone, unless they are there.
     #[arg(long)]
-    pub directory: PathBuf,
+    pub directory: Option<PathBuf>,
+    /// A step of a rotation.
+    #[command(subcommand)]
+    pub step: Option<KeysStep>,
+}
+
+/// Steps of a rotation, in their order. Between them every program that signs or verifies must have been started with the
+/// new key: `docs/ARCHITECTURE.md`, "Keys".
+#[derive(Debug, Clone, Subcommand)]
+pub enum KeysStep {
+    /// Make one more key in the files, as standby.
+    Add {
+        /// Where `token_signing_key` and `token_key_set` are.
+        #[arg(long, conflicts_with = "data_dir", required_unless_present = "data_dir")]
+        directory: Option<PathBuf>,
+        /// The data directory of an installation that does not run.
+        #[arg(long)]
+        data_dir: Option<PathBuf>,
+    },
+    /// Show the published keys.
+    List(KeysTarget),
+    /// Publish the configured keys that are new, as standby. A deployment does so too.
+    Publish(KeysTarget),
+    /// Let the standby key sign.
+    Promote(KeysTarget),
+    /// End a key whose tokens have all expired.
+    Retire {
+        /// The key's name.
+        kid: String,
+        /// Which installation.
+        #[command(flatten)]
+        target: KeysTarget,
+    },
+    /// End a key at once, and every token that it signed.
+    Revoke {
+        /// The key's name.
+        kid: String,
+        /// Which installation.
+        #[command(flatten)]
+        target: KeysTarget,
+    },
+}
+
+/// Which installation.
+#[derive(Debug, Clone, Args)]
+pub struct KeysTarget {
+    /// One that `serve` keeps there, and that does not run; without it, the one that nodes are told of by the environment
+    /// (see `halyard node --help`).
+    #[arg(long)]
+    pub data_dir: Option<PathBuf>,
 }
 
 /// Whom to ask.

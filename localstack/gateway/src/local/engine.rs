@@ -102,18 +102,26 @@ impl Engine {
 /// # Errors
 /// With what the function said.
 pub async fn deploy(config: GatewayConfig) -> Result<Value, LocalError> {
+    deploy_step(config, Value::Object(serde_json::Map::new())).await
+}
+
+/// The same function with another event: one that an operator would send it.
+///
+/// # Errors
+/// With what the function said.
+pub async fn deploy_step(config: GatewayConfig, event: Value) -> Result<Value, LocalError> {
     let quiet = GatewayConfig { listen: None, poll: false, tick: false, ..config };
     let gateway = Gateway::start(quiet).await.map_err(failed)?;
-    let migrated = migrate(&gateway).await;
+    let migrated = migrate(&gateway, &event).await;
     gateway.shutdown(GRACE).await;
     migrated
 }
 
 /// Functions that run elsewhere may still be on their way up.
-async fn migrate(gateway: &RunningGateway) -> Result<Value, LocalError> {
+async fn migrate(gateway: &RunningGateway, event: &Value) -> Result<Value, LocalError> {
     let started = tokio::time::Instant::now();
     loop {
-        let answer = gateway.invoke("MigrateFunction", Event::Plain(Value::Object(serde_json::Map::new()))).await;
+        let answer = gateway.invoke("MigrateFunction", Event::Plain(event.clone())).await;
         match answer {
             Ok(Answer::Plain(done)) => return Ok(done),
             Ok(_) => return Err(LocalError::Gateway("migrate gave an answer of another kind".to_owned())),
@@ -122,7 +130,7 @@ async fn migrate(gateway: &RunningGateway) -> Result<Value, LocalError> {
                 tokio::time::sleep(Duration::from_millis(500)).await;
             }
             Err(error) => {
-                return Err(LocalError::Gateway(format!("the database could not be brought up to date: {error}")));
+                return Err(LocalError::Gateway(format!("the deploy step failed: {error}")));
             }
         }
     }

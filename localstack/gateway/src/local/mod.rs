@@ -78,7 +78,7 @@ async fn run(command: Command) -> Result<(), LocalError> {
         Command::Services { action: Switch::Down, data_dir } => services::down(&data_dir.data_dir).await,
         Command::Node(args) => node::run(&args).await,
         Command::Prepare(args) => prepare::run(&args).await,
-        Command::Keys(args) => keys::run(&args),
+        Command::Keys(args) => keys::run(&args).await,
         Command::Health(args) => health::run(&args).await,
     }
 }

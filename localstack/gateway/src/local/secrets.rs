@@ -64,6 +64,14 @@ impl Secrets {
         Ok(Self { signing_key, key_set: json!({ "keys": [public] }), account_key: account_key(entropy) })
     }
 
+    /// Makes one more key, as standby; answers its name.
+    ///
+    /// # Errors
+    /// When the generator of keys refuses, or what is there is no set of keys.
+    pub fn add(&mut self, entropy: &Entropy) -> Result<String, String> {
+        add_key(&mut self.signing_key, &mut self.key_set, entropy)
+    }
+
     /// The private key as `TOKEN_SIGNING_KEY` takes it.
     pub fn signing_key(&self) -> String {
         self.signing_key.to_string()
@@ -80,17 +88,43 @@ impl Secrets {
     }
 
     /// Whole or not at all, and never readable by others, not even for a moment.
-    fn write(&self, path: &Path) -> std::io::Result<()> {
-        let new = path.with_extension("new");
-        let _ = fs::remove_file(&new);
-        let mut file = File::options().create_new(true).write(true).mode(0o600).open(&new)?;
-        file.write_all(&serde_json::to_vec_pretty(self)?)?;
-        file.sync_all()?;
-        fs::rename(new, path)
+    pub fn write(&self, path: &Path) -> std::io::Result<()> {
+        replace(path, &serde_json::to_vec_pretty(self)?)
     }
 }
 
 /// A new secret of the accounts: 256 random bits.
 pub fn account_key(entropy: &Entropy) -> String {
     to_base64url(entropy.bytes::<32>())
+}
+
+/// Adds a new key to a private JWK, which becomes a set, and to a public set, as standby; answers its name.
+///
+/// # Errors
+/// When the generator of keys refuses, or what is there is no set of keys.
+pub fn add_key(signing_key: &mut Value, key_set: &mut Value, entropy: &Entropy) -> Result<String, String> {
+    let kid = format!("local-{:016x}", u64::from_be_bytes(entropy.bytes()));
+    let (private, mut public) = keys::generate(&kid, entropy.bytes()).map_err(|e| e.to_string())?;
+    public["state"] = json!("standby");
+    if signing_key.get("keys").is_none() {
+        *signing_key = json!({"keys": [signing_key.take()]});
+    }
+    for (set, key) in [(signing_key, private), (key_set, public)] {
+        let keys = set.get_mut("keys").and_then(Value::as_array_mut);
+        keys.ok_or_else(|| "it has no member `keys`".to_owned())?.push(key);
+    }
+    Ok(kid)
+}
+
+/// Writes a file that only its owner may read, whole or not at all.
+///
+/// # Errors
+/// When the disk refuses.
+pub fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let new = path.with_extension("new");
+    let _ = fs::remove_file(&new);
+    let mut file = File::options().create_new(true).write(true).mode(0o600).open(&new)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(new, path)
 }

@@ -7,7 +7,7 @@ use halyard_domain::Entropy;
 
 use super::{
     backing::Backing,
-    cli::{DemoArgs, Mode, ServeArgs},
+    cli::{DemoArgs, InvokeKind, Mode, ServeArgs},
     console, demo,
     engine::Engine,
     error::LocalError,
@@ -94,6 +94,28 @@ async fn run_gateways(
         console::say("The template has changed: starting the gateway again");
         engine = Engine::start_again(&setup, port::bind(args.port)?).await?;
     }
+}
+
+/// What `serve` would start with there.
+///
+/// # Errors
+/// When the installation's secrets cannot be read.
+pub(super) fn setup_at_rest(layout: &Layout, vars: &Vars) -> Result<Setup, LocalError> {
+    let entropy = Entropy::from_os().map_err(LocalError::io("read", "/dev/urandom"))?;
+    let secrets = Secrets::load_or_make(&layout.secrets(), &entropy)?;
+    let args = ServeArgs {
+        port: 0,
+        data_dir: layout.data_dir.clone(),
+        mode: None,
+        template: None,
+        invoke: InvokeKind::InProcess,
+        endpoint: String::new(),
+        aws_endpoint: String::new(),
+        no_rate_limits: false,
+        demo: false,
+        detached: false,
+    };
+    setup(&args, layout, &secrets, vars)
 }
 
 fn setup(args: &ServeArgs, layout: &Layout, secrets: &Secrets, vars: &Vars) -> Result<Setup, LocalError> {

@@ -29,8 +29,9 @@ const REQUIRED: [(&str, &str); 8] = [
     ("AdminPassword", "ADMIN_PASSWORD"),
 ];
 /// Those that have a default.
-const OPTIONAL: [(&str, &str); 6] = [
+const OPTIONAL: [(&str, &str); 7] = [
     ("LogLevel", "LOG_LEVEL"),
+    ("TokenHs256Secret", "TOKEN_HS256_SECRET"),
     ("TokenIssuer", "TOKEN_ISSUER"),
     ("TokenAudience", "TOKEN_AUDIENCE"),
     ("AdminUsername", "ADMIN_USERNAME"),

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::refresh;
 use crate::{
     encoding::{from_base64url, to_base64url},
-    keys::{ALGORITHM, KeySet, SigningKey},
+    keys::{ALGORITHM, KeySet, MAX_KID, SharedSecret, SigningKey},
     verifier::AuthnFailure,
 };
 
@@ -124,16 +124,87 @@ pub fn issue(
 
 /// The header, and nothing but what [`issue`] writes: `crit`, `jwk`, `jku`, `x5u`, `b64`, `zip` and whatever else a
 /// header can be made to say is no header of ours. Known members that come twice are refused by serde.
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Header {
     typ: Option<String>,
     alg: String,
-    kid: String,
+    /// Only tokens of the shared secret may do without.
+    kid: Option<String>,
 }
 
-/// Verifies an access token at `now`: form, key, signature, kind, issuer, audience and times, in this order; nothing
-/// that an attacker can write is believed before the signature.
+/// A token taken apart. Nothing in it is believed before [`Unverified::verify`].
+#[derive(Debug)]
+pub struct Unverified<'a> {
+    signed: &'a str,
+    signature: Vec<u8>,
+    claims: Vec<u8>,
+    header: Header,
+}
+
+impl<'a> Unverified<'a> {
+    /// Takes a token apart.
+    ///
+    /// # Errors
+    /// When it is no token of ours by its form.
+    pub fn parse(token: &'a str) -> Result<Self, AuthnFailure> {
+        if token.is_empty() {
+            return Err(AuthnFailure::Missing);
+        }
+        if token.len() > MAX_LENGTH {
+            return Err(AuthnFailure::Malformed);
+        }
+        if token.starts_with(refresh::PREFIX) {
+            return Err(AuthnFailure::WrongKind);
+        }
+        let (signed, signature) = token.rsplit_once('.').ok_or(AuthnFailure::Malformed)?;
+        let (header, claims) = signed.split_once('.').ok_or(AuthnFailure::Malformed)?;
+        if claims.contains('.') {
+            return Err(AuthnFailure::Malformed);
+        }
+        let decode = |part: &str| from_base64url(part).ok_or(AuthnFailure::Malformed);
+        let (header, signature, claims) = (decode(header)?, decode(signature)?, decode(claims)?);
+        let header = serde_json::from_slice(&header).map_err(|_| AuthnFailure::Invalid)?;
+        Ok(Self { signed, signature, claims, header })
+    }
+
+    /// The public key that it says it was signed with; `None` when it can only be one of the shared secret, or of nobody.
+    pub fn public_key(&self) -> Option<&str> {
+        let kid = self.header.kid.as_deref().filter(|kid| !kid.is_empty() && kid.len() <= MAX_KID)?;
+        (self.header.alg == ALGORITHM && kid != SharedSecret::KID).then_some(kid)
+    }
+
+    /// Verifies it at `now`: key, signature, kind, issuer, audience and times, in this order.
+    ///
+    /// # Errors
+    /// Why it is not good.
+    pub fn verify(&self, keys: &KeySet, rules: &TokenRules, now: DateTime<Utc>) -> Result<AccessClaims, AuthnFailure> {
+        if !self.is_signed(keys) {
+            return Err(AuthnFailure::Invalid);
+        }
+        if self.header.typ.as_deref() != Some(TYPE) {
+            return Err(AuthnFailure::WrongKind);
+        }
+        let claims: AccessClaims = serde_json::from_slice(&self.claims).map_err(|_| AuthnFailure::Invalid)?;
+        check_claims(&claims, rules, now)?;
+        Ok(claims)
+    }
+
+    /// By a key that belongs to the algorithm: the name chooses the key, and the key brings its algorithm along.
+    fn is_signed(&self, keys: &KeySet) -> bool {
+        let signed = self.signed.as_bytes();
+        match self.header.kid.as_deref() {
+            None | Some(SharedSecret::KID) => keys.shared().is_some_and(|secret| {
+                self.header.alg == SharedSecret::ALGORITHM && secret.verify(signed, &self.signature)
+            }),
+            Some(kid) => {
+                keys.find(kid).is_some_and(|key| self.header.alg == ALGORITHM && key.verify(signed, &self.signature))
+            }
+        }
+    }
+}
+
+/// Takes a token apart and verifies it at `now`.
 ///
 /// # Errors
 /// Why it is not good.
@@ -143,34 +214,7 @@ pub fn verify(
     rules: &TokenRules,
     now: DateTime<Utc>,
 ) -> Result<AccessClaims, AuthnFailure> {
-    if token.is_empty() {
-        return Err(AuthnFailure::Missing);
-    }
-    if token.len() > MAX_LENGTH {
-        return Err(AuthnFailure::Malformed);
-    }
-    if token.starts_with(refresh::PREFIX) {
-        return Err(AuthnFailure::WrongKind);
-    }
-    let (signed, signature) = token.rsplit_once('.').ok_or(AuthnFailure::Malformed)?;
-    let (header, claims) = signed.split_once('.').ok_or(AuthnFailure::Malformed)?;
-    if claims.contains('.') {
-        return Err(AuthnFailure::Malformed);
-    }
-    let decode = |part: &str| from_base64url(part).ok_or(AuthnFailure::Malformed);
-    let (header, signature, claims) = (decode(header)?, decode(signature)?, decode(claims)?);
-
-    let header: Header = serde_json::from_slice(&header).map_err(|_| AuthnFailure::Invalid)?;
-    let key = keys.find(&header.kid).ok_or(AuthnFailure::Invalid)?;
-    if header.alg != ALGORITHM || !key.verify(signed.as_bytes(), &signature) {
-        return Err(AuthnFailure::Invalid);
-    }
-    if header.typ.as_deref() != Some(TYPE) {
-        return Err(AuthnFailure::WrongKind);
-    }
-    let claims: AccessClaims = serde_json::from_slice(&claims).map_err(|_| AuthnFailure::Invalid)?;
-    check_claims(&claims, rules, now)?;
-    Ok(claims)
+    Unverified::parse(token)?.verify(keys, rules, now)
 }
 
 fn check_claims(claims: &AccessClaims, rules: &TokenRules, now: DateTime<Utc>) -> Result<(), AuthnFailure> {

@@ -4,5 +4,5 @@
 pub mod access;
 pub mod refresh;
 
-pub use access::{AccessClaims, Grant, TokenRules, issue, verify};
+pub use access::{AccessClaims, Grant, TokenRules, Unverified, issue, verify};
 pub use refresh::{RefreshToken, RefreshTokens, RefreshVerdict};

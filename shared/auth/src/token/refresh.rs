@@ -16,6 +16,11 @@
 //! - A token whose tag is not ours: an invention by somebody who knows a session's id. Refused, and the family lives:
 //!   otherwise anybody could end anybody's session.
 //!
+//! **Rotated signing keys.** The server's secret is derived from a signing key, and there may be several. A family stays
+//! with the secret that its tokens are tagged with, so that whoever holds that one gives the same answers, whichever key
+//! signs access tokens at the moment. When the secret is gone for good, the one present token is still known by its hash and
+//! the family goes on under another secret; only the grace and the recognition of old tokens do not reach across that.
+//!
 //! A thief inside the grace gains no more than a copy of the token, which the next rotation by either side exposes.
 //!
 //! Source: RFC 9700 (OAuth 2.0 Security Best Current Practice), section 4.14.
@@ -30,7 +35,7 @@ use uuid::Uuid;
 
 use crate::{
     encoding::{array_from_base64url, to_base64url},
-    keys::SigningKey,
+    keys::{SigningKey, SigningKeys},
     verifier::AuthnFailure,
 };
 
@@ -126,18 +131,28 @@ pub enum RefreshVerdict {
 
 /// Makes and judges refresh tokens.
 #[derive(Debug)]
-pub struct RefreshTokens(hmac::Key);
+pub struct RefreshTokens {
+    /// For new families, and for those whose secret is gone.
+    primary: Chain,
+    others: Vec<Chain>,
+}
 
 impl RefreshTokens {
-    /// With the secret that goes with the signing key. After a change of that key, present tokens stay good; only
-    /// the grace for lost answers and the recognition of old tokens do not reach across the change.
+    /// With the secret that goes with one signing key.
     pub fn new(key: &SigningKey) -> Self {
-        Self(hmac::Key::new(hmac::HMAC_SHA256, key.refresh_secret()))
+        Self { primary: Chain::new(key), others: Vec::new() }
+    }
+
+    /// With the secrets that go with all of them. New families begin with the first one's; where each of them is held, all
+    /// issuers agree about all families.
+    pub fn of(keys: &SigningKeys) -> Option<Self> {
+        let mut chains = keys.iter().map(Chain::new);
+        Some(Self { primary: chains.next()?, others: chains.collect() })
     }
 
     /// The first token of a session.
     pub fn first(&self, session_id: SessionId, user_id: UserId, entropy: &Entropy) -> RefreshToken {
-        self.assemble(session_id, user_id, 0, &entropy.bytes::<32>())
+        self.primary.assemble(session_id, user_id, 0, &entropy.bytes::<32>())
     }
 
     /// Judges `token` against the session that it names, at `now`. Whether the session is live at all is for the
@@ -150,17 +165,33 @@ impl RefreshTokens {
             t.counter == session.refresh_counter
                 && verify_slices_are_equal(t.hash().as_bytes(), session.refresh_hash.as_bytes()).is_ok()
         };
+        let chain = self.chain_of(token);
         if is_present(token) {
-            return RefreshVerdict::Rotate(self.next(token));
+            return RefreshVerdict::Rotate(chain.unwrap_or(&self.primary).next(token));
         }
-        if !self.is_ours(token) || token.counter >= session.refresh_counter {
+        let Some(chain) = chain.filter(|_| token.counter < session.refresh_counter) else {
             return RefreshVerdict::Unknown;
-        }
-        let next = self.next(token);
+        };
+        let next = chain.next(token);
         if is_present(&next) && now - session.last_used_at <= REPEAT_GRACE {
             return RefreshVerdict::Repeat(next);
         }
         RefreshVerdict::Replayed
+    }
+
+    /// The secret that a token was made with; `None` for an invention, or one whose secret is gone.
+    fn chain_of(&self, token: &RefreshToken) -> Option<&Chain> {
+        std::iter::once(&self.primary).chain(&self.others).find(|chain| chain.made(token))
+    }
+}
+
+/// One secret, and the tokens that follow from it.
+#[derive(Debug)]
+struct Chain(hmac::Key);
+
+impl Chain {
+    fn new(key: &SigningKey) -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA256, key.refresh_secret()))
     }
 
     /// The token after `token`: the same answer whenever it is asked.
@@ -169,7 +200,7 @@ impl RefreshTokens {
         self.assemble(token.session_id, token.user_id, token.counter.saturating_add(1), secret.as_ref())
     }
 
-    fn is_ours(&self, token: &RefreshToken) -> bool {
+    fn made(&self, token: &RefreshToken) -> bool {
         let (body, tag) = token.bytes.split_at(BODY);
         verify_slices_are_equal(self.mac(b"tag", &[body]).as_ref(), tag).is_ok()
     }

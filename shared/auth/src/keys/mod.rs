@@ -1,23 +1,33 @@
-//! Keys: one private key that signs, a set of public keys that verify.
+//! Keys: private ones that sign, a set of public ones that verify, their rotation.
 //!
-//! Ed25519 only (RFC 8037). The algorithm belongs to the key: a token's header can name it, not choose it (RFC 8725,
-//! section 3.1). Everything that is not an Ed25519 key with a `kid` is refused when it is read, so a set that exists
-//! is a set that can be trusted.
+//! Ed25519 only (RFC 8037), and HS256 where a shared secret is configured ([`SharedSecret`]). The algorithm belongs to
+//! the key: a token's header can name it, not choose it (RFC 8725, section 3.1). Everything that is not an Ed25519 key
+//! with a `kid` is refused when it is read, so a set that exists is a set that can be trusted.
+
+mod held;
+mod roster;
+mod shared;
+mod signing;
 
 use std::{fmt, sync::Arc};
 
-use aws_lc_rs::{
-    error::KeyRejected,
-    hkdf,
-    signature::{ED25519, Ed25519KeyPair, KeyPair as _, ParsedPublicKey},
-};
+use aws_lc_rs::signature::{ED25519, ParsedPublicKey};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+pub use self::{
+    held::{KeySource, Keys},
+    roster::{Entry, PUBLISHED_FOR, Roster, RosterError, Timing},
+    shared::SharedSecret,
+    signing::{SigningKey, SigningKeys, generate},
+};
 use crate::encoding::{array_from_base64url, to_base64url};
 
-/// The only algorithm, as JOSE names it.
+/// The algorithm of every key of a set, as JOSE names it.
 pub const ALGORITHM: &str = "EdDSA";
+
+/// Characters that a key's name may have.
+pub const MAX_KID: usize = 128;
 
 /// Where a key is in its life. A set carries it as the member `state`; a key without one is `current`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -58,6 +68,12 @@ pub enum KeyError {
     /// No key that verifies.
     #[error("the set holds no usable key")]
     Empty,
+    /// A name that belongs to the shared secret.
+    #[error("key {0:?}: this name is taken by tokens of the shared secret")]
+    Reserved(String),
+    /// A shared secret that is short, known or public.
+    #[error("the shared secret {0}")]
+    Shared(&'static str),
 }
 
 #[derive(Deserialize)]
@@ -79,8 +95,11 @@ struct Jwk {
 
 impl Jwk {
     fn check(&self) -> Result<(), KeyError> {
-        if self.kid.is_empty() || self.kid.len() > 128 {
+        if self.kid.is_empty() || self.kid.len() > MAX_KID {
             return Err(KeyError::NoKid);
+        }
+        if self.kid == SharedSecret::KID {
+            return Err(KeyError::Reserved(self.kid.clone()));
         }
         let fits = self.kty == "OKP"
             && self.crv == "Ed25519"
@@ -130,14 +149,22 @@ impl VerifyingKey {
         self.parsed.verify_sig(message, signature).is_ok()
     }
 
+    /// The public key, base64url.
+    fn encoded(&self) -> String {
+        to_base64url(self.public)
+    }
+
     fn to_jwk(&self) -> Value {
-        json!({"kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": ALGORITHM, "kid": self.kid, "x": to_base64url(self.public)})
+        json!({"kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": ALGORITHM, "kid": self.kid, "x": self.encoded()})
     }
 }
 
-/// The public keys that tokens are verified with.
+/// The public keys that tokens are verified with, and the shared secret, if there is one.
 #[derive(Debug, Clone)]
-pub struct KeySet(Vec<VerifyingKey>);
+pub struct KeySet {
+    keys: Vec<VerifyingKey>,
+    shared: Option<SharedSecret>,
+}
 
 impl KeySet {
     /// Reads a JWK set (RFC 7517, section 5).
@@ -165,92 +192,45 @@ impl KeySet {
         if keys.iter().all(|key| key.state == KeyState::Revoked) {
             return Err(KeyError::Empty);
         }
-        Ok(Self(keys))
+        Ok(Self { keys, shared: None })
+    }
+
+    /// The same set, which also accepts tokens of a shared secret.
+    ///
+    /// # Errors
+    /// When the secret is what everybody can read in the set.
+    pub fn with_shared(self, secret: Option<SharedSecret>) -> Result<Self, KeyError> {
+        let is_public = |secret: &SharedSecret| self.keys.iter().any(|key| secret.is_made_of(&key.public));
+        if secret.as_ref().is_some_and(is_public) {
+            return Err(KeyError::Shared("is a public key"));
+        }
+        Ok(Self { shared: secret, ..self })
     }
 
     /// The key of that name, unless it was revoked. Names are compared, never looked up anywhere else.
     pub fn find(&self, kid: &str) -> Option<&VerifyingKey> {
-        self.0.iter().find(|key| key.kid == kid && key.state != KeyState::Revoked)
+        self.keys.iter().find(|key| key.kid == kid && key.state != KeyState::Revoked)
+    }
+
+    /// Is there a key of that name, a revoked one included?
+    pub fn knows(&self, kid: &str) -> bool {
+        self.keys.iter().any(|key| key.kid == kid)
+    }
+
+    /// Every key, in the set's order.
+    pub fn iter(&self) -> impl Iterator<Item = &VerifyingKey> {
+        self.keys.iter()
+    }
+
+    /// What tokens without a name, or with [`SharedSecret::KID`], are verified with.
+    pub(crate) fn shared(&self) -> Option<&SharedSecret> {
+        self.shared.as_ref()
     }
 
     /// The set as `/.well-known/jwks.json` publishes it: without revoked keys.
     pub fn to_jwks(&self) -> Value {
         let keys: Vec<Value> =
-            self.0.iter().filter(|key| key.state != KeyState::Revoked).map(VerifyingKey::to_jwk).collect();
+            self.keys.iter().filter(|key| key.state != KeyState::Revoked).map(VerifyingKey::to_jwk).collect();
         json!({ "keys": keys })
     }
-}
-
-/// The private key that tokens are signed with.
-pub struct SigningKey {
-    kid: String,
-    pair: Ed25519KeyPair,
-    refresh_secret: [u8; 32],
-}
-
-impl fmt::Debug for SigningKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SigningKey").field("kid", &self.kid).finish_non_exhaustive()
-    }
-}
-
-impl SigningKey {
-    /// Reads a private JWK (RFC 8037, section 2); its public part must belong to the private one.
-    ///
-    /// # Errors
-    /// When it is anything else.
-    pub fn from_jwk(text: &str) -> Result<Self, KeyError> {
-        let jwk: Jwk = serde_json::from_str(text).map_err(|_| KeyError::Json(""))?;
-        jwk.check()?;
-        let seed: Option<[u8; 32]> = jwk.d.as_deref().and_then(array_from_base64url);
-        let seed = seed.ok_or_else(|| KeyError::Material(jwk.kid.clone()))?;
-        let public = jwk.public()?;
-        let pair = Ed25519KeyPair::from_seed_and_public_key(&seed, &public);
-        let pair = pair.map_err(|_| KeyError::Material(jwk.kid.clone()))?;
-        Ok(Self { refresh_secret: derive_refresh_secret(&seed), kid: jwk.kid, pair })
-    }
-
-    /// The key's name.
-    pub fn kid(&self) -> &str {
-        &self.kid
-    }
-
-    /// Signs `message`.
-    pub fn sign(&self, message: &[u8]) -> [u8; 64] {
-        let signature = self.pair.sign(message);
-        let mut out = [0; 64];
-        out.copy_from_slice(signature.as_ref());
-        out
-    }
-
-    /// The secret that refresh tokens are chained and tagged with; says nothing about the signing key.
-    pub(crate) fn refresh_secret(&self) -> &[u8; 32] {
-        &self.refresh_secret
-    }
-}
-
-/// A new key from 32 random bytes: the private JWK for [`SigningKey::from_jwk`] and the public one for a set's `keys`.
-///
-/// # Errors
-/// When the library refuses the bytes.
-pub fn generate(kid: &str, seed: [u8; 32]) -> Result<(Value, Value), KeyError> {
-    let rejected = |_: KeyRejected| KeyError::Material(kid.to_owned());
-    let pair = Ed25519KeyPair::from_seed_unchecked(&seed).map_err(rejected)?;
-    let public = json!({
-        "kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": ALGORITHM, "kid": kid,
-        "x": to_base64url(pair.public_key().as_ref()),
-    });
-    let mut private = public.clone();
-    private["d"] = Value::String(to_base64url(seed));
-    Ok((private, public))
-}
-
-/// HKDF-SHA256 (RFC 5869) with a label of its own, so that the derived secret and the key never meet in one use.
-fn derive_refresh_secret(seed: &[u8; 32]) -> [u8; 32] {
-    let mut out = [0; 32];
-    let prk = hkdf::Salt::new(hkdf::HKDF_SHA256, b"halyard").extract(seed);
-    prk.expand(&[b"refresh tokens, v1"], hkdf::HKDF_SHA256)
-        .and_then(|okm| okm.fill(&mut out))
-        .expect("32 bytes are one block of HKDF-SHA256");
-    out
 }
