@@ -45,7 +45,7 @@ struct World {
     seed: u64,
     /// Milliseconds since the start, by no host's clock.
     now: i64,
-    clocks: [i64; HOSTS as usize],
+    clocks: [i64; 3],
     redis: Redis,
     cache: SessionCache,
     store: Sessions,
@@ -82,7 +82,7 @@ impl World {
             random,
             seed,
             now: 0,
-            clocks: [0; HOSTS as usize],
+            clocks: [0; 3],
             redis,
             cache,
             store,

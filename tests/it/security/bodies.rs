@@ -132,7 +132,7 @@ fn text_of(bytes: usize) -> String {
 fn strange(sample: &Value) -> Vec<Case> {
     let text = sample.to_string();
     let first = sample.as_object().and_then(|fields| fields.iter().next()).expect("a field");
-    let many: String = (0..50_000).map(|n| format!("\"k{n}\":1,")).collect();
+    let many = (0..50_000).map(|n| format!("\"k{n}\":1,")).collect::<Vec<_>>().concat();
     vec![
         odd("nothing", ""),
         odd("spaces", " \r\n\t "),

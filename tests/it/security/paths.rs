@@ -74,7 +74,7 @@ fn written_otherwise(path: &str) -> Vec<String> {
 }
 
 fn percent_encoded(text: &str) -> String {
-    text.bytes().map(|byte| format!("%{byte:02x}")).collect()
+    text.bytes().map(|byte| format!("%{byte:02x}")).collect::<Vec<_>>().concat()
 }
 
 fn capitalised(text: &str) -> String {

@@ -94,7 +94,7 @@ fn request(line: &str, headers: &str) -> String {
     format!("{line}\r\n{headers}Connection: close\r\n\r\n")
 }
 
-async fn token_of(user: &Actor) -> String {
+fn token_of(user: &Actor) -> String {
     user.access_token.clone().expect("a token")
 }
 
@@ -102,7 +102,7 @@ async fn token_of(user: &Actor) -> String {
 async fn a_folded_a_split_or_a_trailing_authorization_lets_nobody_in() {
     let app = TestApp::builder().without_rate_limits().listening_behind(&[]).spawn().await;
     let nginx = Nginx::before(&[app.address()], &[]);
-    let token = token_of(&app.user().await).await;
+    let token = token_of(&app.user().await);
     let line = "GET /api/protected HTTP/1.1";
     let host = "Host: localhost\r\n";
     let refused = [
@@ -141,7 +141,7 @@ async fn a_client_cannot_have_headers_taken_out_on_the_way() {
     // `Connection` names headers of one hop: a proxy that obeys takes them out, and a limit or a filter with them.
     let app = TestApp::builder().listening_behind(&["127.0.0.1"]).spawn().await;
     let nginx = Nginx::before(&[app.address()], &[]);
-    let token = token_of(&app.user().await).await;
+    let token = token_of(&app.user().await);
     let headers = format!(
         "Host: localhost\r\nAuthorization: Bearer {token}\r\nConnection: close, X-Forwarded-For, X-Forwarded-Proto, Authorization\r\n"
     );
@@ -238,7 +238,7 @@ async fn strange_targets_and_hosts_are_refused_or_read_as_their_path_and_never_b
 async fn what_is_large_or_odd_in_a_head_is_refused_and_the_next_is_served() {
     let app = TestApp::builder().without_rate_limits().listening_behind(&[]).spawn().await;
     let (ping, host) = ("GET /health/ping HTTP/1.1", "Host: localhost\r\n");
-    let many: String = (0..5_000).map(|n| format!("X-{n}: y\r\n")).collect();
+    let many = (0..5_000).map(|n| format!("X-{n}: y\r\n")).collect::<Vec<_>>().concat();
     for (what, bytes) in [
         ("a header of 64 KB", request(ping, &format!("{host}X: {}\r\n", "x".repeat(65_536)))),
         ("a header of 2 MB", request(ping, &format!("{host}X: {}\r\n", "x".repeat(2_000_000)))),
