@@ -81,7 +81,8 @@ impl Range {
         let said = || format!("{} with {what:.200?}: {} {:.500}", route.key, answer.status, answer.text());
         assert!(answer.code() < 500, "{}\n{}", said(), self.log.lines().last().cloned().unwrap_or_default());
         let census = self.take_census().await;
-        if answer.status.is_success() {
+        // 304: the answer that `If-None-Match` asks for, without a body.
+        if answer.status.is_success() || answer.code() == 304 {
             self.census = census;
             if route.line.ends_sessions {
                 self.user.sign_in().await;
