@@ -1,6 +1,9 @@
 //! Which server to ask. One server answers everything. A cluster's servers have some of the 16,384 slots each and send
 //! whoever asks the wrong one on: the first time, the whole map is asked for; from then on the right one is found at once.
 //!
+//! Not the client's own cluster mode: that keeps its map fresh in the background, and an environment may be frozen; and
+//! limits and look-ups are bounded by the time limit of one server, not by retries over all.
+//!
 //! Source: <https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/>, "Redirection and resharding" and
 //! "Key distribution model".
 
