@@ -4,6 +4,7 @@ pub mod account_key;
 pub mod common_passwords;
 pub mod context;
 pub mod encoding;
+mod hashing_threads;
 pub mod keys;
 pub mod otp;
 pub mod password;

@@ -1,10 +1,6 @@
 //! Passwords: Argon2id (RFC 9106) in PHC strings, off the async threads, few at a time.
 
-use std::{
-    num::NonZero,
-    sync::{Arc, LazyLock},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use argon2::{
     Algorithm, Argon2, Params, PasswordHasher as _, PasswordVerifier as _, Version,
@@ -14,18 +10,14 @@ use argon2::{
     },
 };
 use halyard_domain::Entropy;
-use tokio::sync::{AcquireError, Semaphore, SemaphorePermit};
+use tokio::sync::{AcquireError, Semaphore};
+
+use crate::hashing_threads::Turn;
 
 /// How long a request waits for its turn before it is told that the service is busy.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// A stored hash that asks for more memory than this is not computed: 256 MiB.
 const MAX_MEMORY_KIB: u32 = 256 * 1024;
-
-/// As many hashes as there are processors are computed at a time by a process, over all of its hashers: on one machine the
-/// environments of a function share one. More would be no faster, would take memory for each, and would keep whoever has
-/// little to do waiting.
-static PROCESS: LazyLock<Semaphore> =
-    LazyLock::new(|| Semaphore::new(std::thread::available_parallelism().map_or(1, NonZero::get)));
 
 /// The cost of a hash. OWASP's Password Storage Cheat Sheet asks for at least 19,456 KiB, 2 iterations, 1 lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,8 +75,7 @@ impl Hasher {
     /// [`PasswordError::Busy`] after 5 s of waiting.
     pub async fn hash(&self, password: &str, entropy: &Entropy) -> Result<String, PasswordError> {
         let (salt, password, argon2) = (entropy.bytes::<16>(), password.to_owned(), self.argon2());
-        let _turn = self.turn().await?;
-        blocking(move || {
+        self.compute(move || {
             let hash: PasswordHash = argon2
                 .hash_password_with_salt(password.as_bytes(), &salt)
                 .map_err(|e| PasswordError::Parameters(e.to_string()))?;
@@ -101,8 +92,7 @@ impl Hasher {
         let known = stored.is_some();
         let stored: Arc<str> = stored.map_or_else(|| Arc::clone(&self.decoy), Arc::from);
         let (password, argon2) = (password.to_owned(), self.argon2());
-        let _turn = self.turn().await?;
-        let matches = blocking(move || check(&argon2, &password, &stored)).await?;
+        let matches = self.compute(move || check(&argon2, &password, &stored)).await?;
         Ok(matches && known)
     }
 
@@ -120,10 +110,15 @@ impl Hasher {
         Argon2::new(Algorithm::Argon2id, Version::V0x13, self.params.clone())
     }
 
-    async fn turn(&self) -> Result<[SemaphorePermit<'_>; 2], PasswordError> {
-        let turns = async { Ok([self.permits.acquire().await?, PROCESS.acquire().await?]) };
-        let turns: Result<Result<_, AcquireError>, _> = tokio::time::timeout(PATIENCE, turns).await;
-        turns.ok().and_then(Result::ok).ok_or(PasswordError::Busy)
+    /// Runs `work` on a thread for it: Argon2 takes tens of milliseconds.
+    async fn compute<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, PasswordError> + Send + 'static,
+    ) -> Result<T, PasswordError> {
+        let turns = async { Ok::<_, AcquireError>((self.permits.acquire().await?, Turn::wait().await?)) };
+        let turns = tokio::time::timeout(PATIENCE, turns).await;
+        let (_own, turn) = turns.ok().and_then(Result::ok).ok_or(PasswordError::Busy)?;
+        turn.run(work).await.unwrap_or(Err(PasswordError::Busy))
     }
 }
 
@@ -150,11 +145,4 @@ fn decoy(params: &Params) -> Result<String, HashError> {
         hash: Some(Output::new(&[0; 32])?),
     };
     Ok(hash.to_string())
-}
-
-/// Runs `work` on a blocking thread and waits for it: Argon2 holds its thread for tens of milliseconds.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, PasswordError> + Send + 'static,
-) -> Result<T, PasswordError> {
-    tokio::task::spawn_blocking(work).await.unwrap_or(Err(PasswordError::Busy))
 }

@@ -79,3 +79,33 @@ fn senseless_costs_are_refused() {
     assert!(Hasher::new(HashingCost { iterations: 0, ..LOW }, 1).is_err());
     assert!(Hasher::new(HashingCost { memory_kib: u32::MAX, ..LOW }, 1).is_err());
 }
+
+/// Hashers of several environments share the threads; each environment has its own runtime.
+#[test]
+fn hashers_in_many_runtimes_at_once_all_get_their_turn() {
+    let environments: Vec<_> = (0..16)
+        .map(|seed| {
+            std::thread::spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                runtime.block_on(async {
+                    let stored = hasher().hash("password", &Entropy::seeded(seed)).await?;
+                    hasher().verify("password", Some(&stored)).await
+                })
+            })
+        })
+        .collect();
+    for environment in environments {
+        assert_eq!(environment.join().unwrap(), Ok(true));
+    }
+}
+
+/// Whoever goes away in the middle takes no thread along.
+#[tokio::test]
+async fn a_caller_who_goes_away_leaves_the_threads_free() {
+    let hasher = hasher();
+    for _ in 0..50 {
+        let gone = tokio::time::timeout(std::time::Duration::ZERO, hasher.verify("password", None)).await;
+        drop(gone);
+    }
+    assert_eq!(hasher.verify("password", None).await, Ok(false));
+}
