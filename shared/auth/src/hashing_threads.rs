@@ -1,9 +1,10 @@
 //! Threads of their own for Argon2, one for each processor.
 //!
 //! On one machine the environments of a function share a process. Were each to hash on a thread of its own, as many hashes
-//! would be computed side by side as there are environments: no faster, but with memory for each, which the allocator
-//! keeps for each thread, and with everybody who has little to do waiting for a processor. These threads are few, so that
-//! memory has a bound, and yield to everybody else.
+//! would be computed side by side as there are environments: no faster, but with memory for each, and with everybody who
+//! has little to do waiting for a processor. These threads are few, and yield to everybody else. Each keeps its memory from
+//! one hash to the next: an allocator that is given blocks of 19 MiB to carve small ones out of them would soon hold
+//! several for each thread.
 
 use std::{
     num::NonZero,
@@ -18,7 +19,10 @@ use tokio::sync::{AcquireError, Semaphore, SemaphorePermit, oneshot};
 #[cfg(target_os = "linux")]
 const NICE: i32 = 10;
 
-type Job = Box<dyn FnOnce() + Send>;
+type Job = Box<dyn FnOnce(&mut Memory) + Send>;
+
+/// Argon2's working memory.
+pub(crate) type Memory = Vec<argon2::Block>;
 
 struct Threads {
     jobs: mpsc::Sender<Job>,
@@ -47,11 +51,12 @@ fn work(jobs: &Mutex<mpsc::Receiver<Job>>) {
     #[cfg(target_os = "linux")]
     // Of this thread alone, on Linux. Should it be refused, the thread competes like any other.
     let _ = rustix::process::setpriority_process(None, NICE);
+    let mut memory = Memory::new();
     loop {
         let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(job) = next else { return };
         // Whoever waits for a job that panicked hears of it.
-        let _ = std::panic::catch_unwind(AssertUnwindSafe(job));
+        let _ = std::panic::catch_unwind(AssertUnwindSafe(|| job(&mut memory)));
     }
 }
 
@@ -65,10 +70,10 @@ impl Turn {
     }
 
     /// Runs `work` on it; `None` when it panicked.
-    pub async fn run<T: Send + 'static>(self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    pub async fn run<T: Send + 'static>(self, work: impl FnOnce(&mut Memory) -> T + Send + 'static) -> Option<T> {
         let (answer, answered) = oneshot::channel();
-        let job = Box::new(move || {
-            let done = work();
+        let job = Box::new(move |memory: &mut Memory| {
+            let done = work(memory);
             // The thread is free before the answer is out.
             drop(self.0);
             // Whoever asked may be gone.

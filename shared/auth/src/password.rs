@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use argon2::{
-    Algorithm, Argon2, Params, PasswordHasher as _, PasswordVerifier as _, Version,
+    Algorithm, Argon2, Block, Params, Version,
     password_hash::{
         Error as HashError,
         phc::{Output, ParamsString, PasswordHash, Salt},
@@ -12,12 +12,15 @@ use argon2::{
 use halyard_domain::Entropy;
 use tokio::sync::{AcquireError, Semaphore};
 
-use crate::hashing_threads::Turn;
+use crate::hashing_threads::{Memory, Turn};
 
 /// How long a request waits for its turn before it is told that the service is busy.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// A stored hash that asks for more memory than this is not computed: 256 MiB.
 const MAX_MEMORY_KIB: u32 = 256 * 1024;
+
+/// Bytes of a hash.
+const LENGTH: usize = 32;
 
 /// The cost of a hash. OWASP's Password Storage Cheat Sheet asks for at least 19,456 KiB, 2 iterations, 1 lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +67,8 @@ impl Hasher {
         if cost.memory_kib > MAX_MEMORY_KIB {
             return Err(PasswordError::Parameters(format!("more than {MAX_MEMORY_KIB} KiB of memory")));
         }
-        let params = Params::new(cost.memory_kib, cost.iterations, cost.parallelism, Some(32)).map_err(|e| bad(&e))?;
+        let params =
+            Params::new(cost.memory_kib, cost.iterations, cost.parallelism, Some(LENGTH)).map_err(|e| bad(&e))?;
         let decoy = decoy(&params).map_err(|e| bad(&e))?;
         Ok(Self { params, permits: Semaphore::new(concurrency.max(1)), decoy: decoy.into() })
     }
@@ -75,11 +79,10 @@ impl Hasher {
     /// [`PasswordError::Busy`] after 5 s of waiting.
     pub async fn hash(&self, password: &str, entropy: &Entropy) -> Result<String, PasswordError> {
         let (salt, password, argon2) = (entropy.bytes::<16>(), password.to_owned(), self.argon2());
-        self.compute(move || {
-            let hash: PasswordHash = argon2
-                .hash_password_with_salt(password.as_bytes(), &salt)
-                .map_err(|e| PasswordError::Parameters(e.to_string()))?;
-            Ok(hash.to_string())
+        self.compute(move |memory| {
+            let bad = |e: &dyn std::fmt::Display| PasswordError::Parameters(e.to_string());
+            let output = run(&argon2, password.as_bytes(), &salt, LENGTH, memory).map_err(|e| bad(&e))?;
+            Ok(phc(argon2.params(), &salt, output).map_err(|e| bad(&e))?.to_string())
         })
         .await
     }
@@ -91,8 +94,8 @@ impl Hasher {
     pub async fn verify(&self, password: &str, stored: Option<&str>) -> Result<bool, PasswordError> {
         let known = stored.is_some();
         let stored: Arc<str> = stored.map_or_else(|| Arc::clone(&self.decoy), Arc::from);
-        let (password, argon2) = (password.to_owned(), self.argon2());
-        let matches = self.compute(move || check(&argon2, &password, &stored)).await?;
+        let password = password.to_owned();
+        let matches = self.compute(move |memory| check(&password, &stored, memory)).await?;
         Ok(matches && known)
     }
 
@@ -113,7 +116,7 @@ impl Hasher {
     /// Runs `work` on a thread for it: Argon2 takes tens of milliseconds.
     async fn compute<T: Send + 'static>(
         &self,
-        work: impl FnOnce() -> Result<T, PasswordError> + Send + 'static,
+        work: impl FnOnce(&mut Memory) -> Result<T, PasswordError> + Send + 'static,
     ) -> Result<T, PasswordError> {
         let turns = async { Ok::<_, AcquireError>((self.permits.acquire().await?, Turn::wait().await?)) };
         let turns = tokio::time::timeout(PATIENCE, turns).await;
@@ -122,27 +125,51 @@ impl Hasher {
     }
 }
 
-fn check(argon2: &Argon2<'_>, password: &str, stored: &str) -> Result<bool, PasswordError> {
+/// Is this the password of `stored`, whose own parameters count?
+fn check(password: &str, stored: &str, memory: &mut Memory) -> Result<bool, PasswordError> {
     let hash = PasswordHash::new(stored).map_err(|_| PasswordError::Stored)?;
     let params = Params::try_from(&hash).map_err(|_| PasswordError::Stored)?;
+    let (Some(salt), Some(expected)) = (&hash.salt, &hash.hash) else { return Err(PasswordError::Stored) };
+    let algorithm = Algorithm::try_from(hash.algorithm.as_str()).map_err(|_| PasswordError::Stored)?;
+    let version = hash.version.map_or(Ok(Version::default()), Version::try_from).map_err(|_| PasswordError::Stored)?;
     if params.m_cost() > MAX_MEMORY_KIB {
         return Err(PasswordError::Stored);
     }
-    match argon2.verify_password(password.as_bytes(), &hash) {
-        Ok(()) => Ok(true),
-        Err(HashError::PasswordInvalid) => Ok(false),
-        Err(_) => Err(PasswordError::Stored),
+    let argon2 = Argon2::new(algorithm, version, params);
+    let output = run(&argon2, password.as_bytes(), salt, expected.len(), memory).map_err(|_| PasswordError::Stored)?;
+    // In constant time.
+    Ok(output == *expected)
+}
+
+/// Computes a hash of `length` bytes in `memory`, which grows as it must and is then used again.
+fn run(
+    argon2: &Argon2<'_>,
+    password: &[u8],
+    salt: &[u8],
+    length: usize,
+    memory: &mut Memory,
+) -> Result<Output, HashError> {
+    let blocks = argon2.params().block_count();
+    if memory.len() < blocks {
+        memory.resize(blocks, Block::default());
     }
+    let mut buffer = [0; Output::MAX_LENGTH];
+    let output = buffer.get_mut(..length).ok_or(HashError::OutputSize)?;
+    argon2.hash_password_into_with_memory(password, salt, output, &mut memory[..blocks])?;
+    Ok(Output::new(output)?)
 }
 
 /// A hash of the present cost that no password has.
 fn decoy(params: &Params) -> Result<String, HashError> {
-    let hash = PasswordHash {
+    Ok(phc(params, &[0x5a; 16], Output::new(&[0; LENGTH])?)?.to_string())
+}
+
+fn phc(params: &Params, salt: &[u8], output: Output) -> Result<PasswordHash, HashError> {
+    Ok(PasswordHash {
         algorithm: argon2::ARGON2ID_IDENT,
         version: Some(Version::V0x13.into()),
         params: ParamsString::try_from(params)?,
-        salt: Some(Salt::new(&[0x5a; 16])?),
-        hash: Some(Output::new(&[0; 32])?),
-    };
-    Ok(hash.to_string())
+        salt: Some(Salt::new(salt)?),
+        hash: Some(output),
+    })
 }

@@ -109,3 +109,15 @@ async fn a_caller_who_goes_away_leaves_the_threads_free() {
     }
     assert_eq!(hasher.verify("password", None).await, Ok(false));
 }
+
+/// A thread's memory still holds what the hash before it left there, and more of it than is asked for.
+#[tokio::test]
+async fn what_was_hashed_before_changes_no_hash() {
+    let large = Hasher::new(HashingCost { memory_kib: 1024, ..LOW }, 1).unwrap();
+    let stored = "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
+    for seed in 0..8 {
+        large.hash("another", &Entropy::seeded(seed)).await.unwrap();
+        assert_eq!(hasher().verify("password", Some(stored)).await, Ok(true));
+        assert_eq!(hasher().verify("passwore", Some(stored)).await, Ok(false));
+    }
+}
