@@ -16,3 +16,21 @@ create table recovery_codes (
     used_at timestamptz,
     constraint recovery_codes_pkey primary key (user_id, hash)
 ) with (fillfactor = 80);
+
+-- What changes an account is one statement, and says in it who did it and which epoch it owes. Both are functions, to be
+-- called in that statement's answer, for there each is evaluated once per row that was changed.
+
+-- Adds an entry to the audit log. Answers with its number.
+create function keep_audit(at timestamptz, actor_id bigint, action text, target text, detail jsonb, request_id text)
+returns bigint language sql volatile as $$
+    insert into audit_log (at, actor_id, action, target, detail, request_id)
+    values ($1, $2, $3, $4, $5, $6) returning id
+$$;
+
+-- Notes that a raised epoch is owed to DynamoDB. Answers with the epoch that is.
+create function owe_epoch(user_id bigint, auth_epoch bigint, since timestamptz)
+returns bigint language sql volatile as $$
+    insert into auth_epoch_outbox as owed (user_id, auth_epoch, since) values ($1, $2, $3)
+    on conflict (user_id) do update set auth_epoch = greatest(owed.auth_epoch, excluded.auth_epoch)
+    returning auth_epoch
+$$;

@@ -9,35 +9,16 @@ use halyard_cloud::{
     redis::{CachedSession, Check, Limits, Outcome, Redis, SessionCache, Visit},
     table::{Table, TableName, TableTwin},
 };
-use halyard_domain::{Entropy, SessionId, UserId, authz::Grants, session::Session, user::Role};
+use halyard_domain::{SessionId, UserId};
 use halyard_tests::{redis_cluster::RedisCluster, wait};
+
+use crate::contract::cache::session;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const BOUND: Duration = Duration::from_secs(5);
 
 fn now() -> DateTime<Utc> {
     DateTime::from_timestamp(1_790_000_000, 0).expect("a moment")
-}
-
-fn session(user: UserId) -> Session {
-    Session {
-        id: SessionId(Entropy::from_os().expect("randomness").ulid(now())),
-        user_id: user,
-        username: format!("user-{user}"),
-        role: Role::User,
-        permissions: Grants::default(),
-        auth_epoch: 0,
-        refresh_counter: 0,
-        refresh_hash: "hash".to_owned(),
-        device: "a browser".to_owned(),
-        ip: "192.0.2.1".to_owned(),
-        created_at: now(),
-        last_used_at: now(),
-        expires_at: now() + chrono::TimeDelta::days(1),
-        authenticated_at: now(),
-        methods: vec!["pwd".to_owned()],
-        revoked_at: None,
-    }
 }
 
 fn store(redis: &Redis) -> Sessions {
@@ -76,7 +57,7 @@ async fn every_command_keeps_to_one_slot_and_finds_its_server_whichever_it_was_t
         let store = store(&redis);
         for n in 0..20 {
             let user = UserId(100 * i64::try_from(told).expect("small") + n);
-            let session = session(user);
+            let session = session(user, now());
             store.create(&session).await.expect("created");
             store.lookup(user, session.id, now()).await.expect("filled").expect("live");
             let asked = trips(&redis, async || {
@@ -109,7 +90,7 @@ async fn a_slot_that_moves_to_another_server_is_followed() {
     let redis = cluster.connect(0);
     let store = store(&redis);
     let user = UserId(7);
-    let session = session(user);
+    let session = session(user, now());
     store.create(&session).await.expect("created");
     let (from, slot) = cluster.owner(&format!("{{user:{user}}}")).await;
     let to = (from + 1) % 3;
@@ -152,7 +133,7 @@ async fn when_a_server_dies_sessions_come_from_the_table_until_its_replica_has_t
     // The server that dies is the only one that the handle was told of.
     let redis = cluster.connect(dying);
     let store = store(&redis);
-    let (one, other) = (session(user), session(user));
+    let (one, other) = (session(user, now()), session(user, now()));
     for session in [&one, &other] {
         store.create(session).await.expect("created");
         store.lookup(user, session.id, now()).await.expect("filled").expect("live");

@@ -1,18 +1,19 @@
 //! The gate against guessing: who failed often waits before the next attempt counts (`domain::guesses`).
 //!
-//! Tallies are in Redis. While it is down, or was flushed, each environment keeps its own in memory: a guesser gains as
+//! Tallies are in Redis; a flush forgets them. While it is down each environment keeps its own in memory: a guesser gains as
 //! many tries more as there are environments, and nobody is turned away because Redis is.
 
 use std::{
     collections::HashMap,
+    future::Future,
     net::IpAddr,
     sync::{Mutex, PoisonError},
 };
 
 use chrono::{DateTime, Utc};
-use halyard_cloud::redis::{Charged, Guesses, SignIn};
+use halyard_cloud::redis::{Charged, End, Guesses, RedisError, SignIn};
 use halyard_domain::{
-    UserId,
+    Clock, UserId,
     guesses::{KNOWN, Ladder, SIGNED_IN, STRANGERS, Tally},
 };
 
@@ -29,103 +30,118 @@ pub struct Gate {
     open: bool,
 }
 
-/// An attempt that was let in, to be given back if it was none of a guesser.
-#[derive(Debug)]
-#[must_use = "an attempt that is not given back counts as a failure"]
-pub struct Attempt {
-    sign_in: SignIn,
-    /// Failures in a row with this one.
-    pub failures: u32,
-    /// Does it come from a device or an address that has signed in to the account before?
-    pub known: bool,
-}
-
 impl Gate {
     /// A gate; an `open` one counts and refuses nobody, as limits do that are turned off.
     pub fn new(shared: Guesses, open: bool) -> Self {
         Self { shared, own: Mutex::default(), open }
     }
 
-    /// Lets an attempt to sign in pass, charged as a failure for now.
+    /// Lets somebody sign in, unless they come too early. A wrong guess stays charged.
     ///
     /// # Errors
-    /// [`AuthError::TooEarly`].
-    pub async fn enter(&self, sign_in: SignIn, now: DateTime<Utc>) -> Result<Attempt, AuthError> {
-        let charged = match self.shared.attempt(&sign_in, now).await {
-            Ok(charged) => charged,
-            Err(error) => {
-                tracing::warn!(%error, "failures are counted in memory");
-                let ladder = if sign_in.device.is_some() { KNOWN } else { STRANGERS };
-                self.charge(own_key(&sign_in), &ladder, now)
-            }
-        };
-        self.pass(&charged)?;
-        Ok(Attempt { sign_in, failures: charged.failures, known: charged.known })
-    }
-
-    /// Gives an attempt back. The address counts as known from now on if `signed_in`.
-    pub async fn give_back(&self, attempt: &Attempt, signed_in: bool, now: DateTime<Utc>) {
-        self.forget(&own_key(&attempt.sign_in));
-        if let Err(error) = self.shared.succeeded(&attempt.sign_in, attempt.known, signed_in, now).await {
-            tracing::warn!(%error, "a success stays counted as a failure");
+    /// [`AuthError::TooEarly`], or what the attempt says.
+    pub async fn sign_in<T, F: Future<Output = Result<T, AuthError>>>(
+        &self,
+        who: SignIn,
+        clock: &dyn Clock,
+        attempt: impl FnOnce(Charged) -> F,
+    ) -> Result<T, AuthError> {
+        let key = format!("{} {}", who.account, who.device.as_deref().unwrap_or_default());
+        let ladder = if who.device.is_some() { KNOWN } else { STRANGERS };
+        let now = clock.now();
+        let charged = self.charged(self.shared.attempt(&who, now).await, &key, &ladder, now)?;
+        let outcome = attempt(charged).await;
+        if let Some(end) = end(&outcome, End::SignedIn) {
+            let now = clock.now();
+            self.end(self.shared.ended(&who, &charged, end, now).await, &key, end, now);
         }
+        outcome
     }
 
-    /// Lets somebody whose account is known try a second factor or a password.
+    /// Lets somebody whose account is known show a second factor or a password, likewise. `known`: from a place that has
+    /// signed in to the account before.
     ///
     /// # Errors
-    /// [`AuthError::TooEarly`].
-    pub async fn enter_by(&self, user: UserId, known: bool, now: DateTime<Utc>) -> Result<(), AuthError> {
-        let charged = match self.shared.attempt_by(user, known, now).await {
-            Ok(charged) => charged,
-            Err(error) => {
-                tracing::warn!(%error, "failures are counted in memory");
-                self.charge(format!("user {user} {known}"), &SIGNED_IN, now)
-            }
-        };
-        self.pass(&charged)
-    }
-
-    /// Forgets that user's failures.
-    pub async fn give_back_by(&self, user: UserId, known: bool) {
-        self.forget(&format!("user {user} {known}"));
-        if let Err(error) = self.shared.succeeded_by(user, known).await {
-            tracing::warn!(%error, "a success stays counted as a failure");
+    /// As [`Self::sign_in`].
+    pub async fn prove<T>(
+        &self,
+        user: UserId,
+        known: bool,
+        clock: &dyn Clock,
+        attempt: impl Future<Output = Result<T, AuthError>>,
+    ) -> Result<T, AuthError> {
+        let key = format!("user {user} {known}");
+        let now = clock.now();
+        self.charged(self.shared.attempt_by(user, known, now).await, &key, &SIGNED_IN, now)?;
+        let outcome = attempt.await;
+        if let Some(end) = end(&outcome, End::Right) {
+            let now = clock.now();
+            self.end(self.shared.ended_by(user, known, end, now).await, &key, end, now);
         }
+        outcome
     }
 
-    fn pass(&self, charged: &Charged) -> Result<(), AuthError> {
+    /// What Redis has charged, or this environment while there is no Redis.
+    fn charged(
+        &self,
+        charged: Result<Charged, RedisError>,
+        key: &str,
+        ladder: &Ladder,
+        now: DateTime<Utc>,
+    ) -> Result<Charged, AuthError> {
+        let charged = charged.unwrap_or_else(|error| {
+            tracing::warn!(%error, "failures are counted in memory");
+            self.charge(key, ladder, now)
+        });
         if charged.wait.is_zero() || self.open {
-            return Ok(());
+            return Ok(charged);
         }
         let seconds = charged.wait.as_millis().div_ceil(1_000);
         Err(AuthError::TooEarly(u32::try_from(seconds).unwrap_or(u32::MAX)))
     }
 
-    fn charge(&self, key: String, ladder: &Ladder, now: DateTime<Utc>) -> Charged {
+    fn charge(&self, key: &str, ladder: &Ladder, now: DateTime<Utc>) -> Charged {
         let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
-        if own.len() >= MOST && !own.contains_key(&key) {
+        if own.len() >= MOST && !own.contains_key(key) {
             let oldest = own.iter().min_by_key(|(_, tally)| tally.at).map(|(key, _)| key.clone());
             oldest.and_then(|key| own.remove(&key));
         }
-        let known = false;
-        match Tally::attempt(own.get(&key).copied(), ladder, now) {
+        let charged = Charged { wait: std::time::Duration::ZERO, known: false, failures: 0, spreads: false };
+        match Tally::attempt(own.get(key).copied(), ladder, now) {
             Ok(after) => {
-                let failures = after.failures;
-                own.insert(key, after);
-                Charged { wait: std::time::Duration::ZERO, known, failures }
+                own.insert(key.to_owned(), after);
+                Charged { failures: after.failures, ..charged }
             }
-            Err(wait) => Charged { wait: wait.to_std().unwrap_or_default(), known, failures: 0 },
+            Err(wait) => Charged { wait: wait.to_std().unwrap_or_default(), ..charged },
         }
     }
 
-    fn forget(&self, key: &str) {
-        self.own.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+    fn end(&self, told: Result<(), RedisError>, key: &str, end: End, now: DateTime<Utc>) {
+        let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(tally) = own.remove(key)
+            && end == End::Undecided
+            && let Some(before) = tally.undecided(now)
+        {
+            own.insert(key.to_owned(), before);
+        }
+        if let Err(error) = told {
+            tracing::warn!(%error, "what was no failure stays counted as one");
+        }
     }
 }
 
-fn own_key(sign_in: &SignIn) -> String {
-    format!("{} {}", sign_in.account, sign_in.device.as_deref().unwrap_or_default())
+/// What is to be said of an attempt; `None` of a wrong guess, which stays charged.
+fn end<T>(outcome: &Result<T, AuthError>, right: End) -> Option<End> {
+    match outcome {
+        Ok(_) => Some(right),
+        // The password was right.
+        Err(AuthError::OtpRequired) => Some(End::Right),
+        // `TooEarly`: past the password, and kept waiting at the second factor, which has a tally of its own.
+        Err(AuthError::BadCredentials | AuthError::WrongOtp | AuthError::WrongField(_) | AuthError::TooEarly(_)) => {
+            None
+        }
+        Err(_) => Some(End::Undecided),
+    }
 }
 
 /// What stands for an address: itself, or for IPv6 the /64 that one customer has all of.

@@ -1,6 +1,5 @@
 //! What somebody typed, against the second factor of an account.
 
-use chrono::{DateTime, Utc};
 use halyard_auth::otp::{Secret, Typed};
 use halyard_domain::UserId;
 use halyard_http::RequestInfo;
@@ -24,10 +23,14 @@ pub async fn check(state: &AppState, user: UserId, typed: &str, info: &RequestIn
             let mut conn = state.pool.acquire().await?;
             let factor = second_factors::of(&mut conn, user).await?.filter(|factor| factor.confirmed_at.is_some());
             let Some(factor) = factor else { return Ok(false) };
-            match step_of(state, user, &factor, &code, state.clock.now())? {
-                Some(step) => Ok(second_factors::use_step(&mut conn, user, step).await?),
-                None => Ok(false),
-            }
+            let secret = secret(state, user, &factor)?;
+            let Some(step) = secret.step_of(&code, state.clock.now()) else {
+                return Ok(false);
+            };
+            // What an older key encrypted is encrypted anew while it is at hand, so that the older one can go.
+            let anew = !state.account_key.is_present(&factor.secret);
+            let anew = anew.then(|| state.account_key.seal(user, secret.as_bytes(), &state.entropy));
+            Ok(second_factors::use_step(&mut conn, user, step, anew.as_deref()).await?)
         }
         Some(Typed::Recovery(hash)) => {
             let (target, request_id) = (format!("user:{user}"), info.request_id().to_string());
@@ -39,16 +42,10 @@ pub async fn check(state: &AppState, user: UserId, typed: &str, info: &RequestIn
     }
 }
 
-/// The time step of a code of this factor.
-pub fn step_of(
-    state: &AppState,
-    user: UserId,
-    factor: &SecondFactor,
-    code: &str,
-    now: DateTime<Utc>,
-) -> Result<Option<i64>, AuthError> {
+/// The secret of a factor.
+pub fn secret(state: &AppState, user: UserId, factor: &SecondFactor) -> Result<Secret, AuthError> {
     let secret = state.account_key.open(user, &factor.secret).ok_or(AuthError::Undecipherable(user))?;
-    Ok(Secret::from_bytes(secret).step_of(code, now))
+    Ok(Secret::from_bytes(secret))
 }
 
 /// An entry for the audit about a user's own second factor.

@@ -74,6 +74,11 @@ impl AccountKey {
         keys.seal.open_in_place(nonce, owner(user), &mut text).ok().map(|opened| opened.to_vec())
     }
 
+    /// Was it sealed under the present text, the first one?
+    pub fn is_present(&self, sealed: &[u8]) -> bool {
+        sealed.starts_with(&self.first().name)
+    }
+
     /// A token for a device that has signed in to `user`'s account. It opens nothing: who shows it is only told apart from
     /// strangers, who cannot lock it out.
     pub fn device_token(&self, user: UserId, entropy: &Entropy) -> String {

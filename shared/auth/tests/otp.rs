@@ -108,6 +108,7 @@ fn what_an_older_text_made_stays_good_while_it_stands_behind_the_new_one() {
     assert_eq!(between.open(UserId(1), &sealed).unwrap(), b"secret");
     assert_eq!(between.device(UserId(1), &token), before.device(UserId(1), &token));
     assert!(before.device(UserId(1), &token).is_some());
+    assert!(before.is_present(&sealed) && !between.is_present(&sealed));
     let newer = between.seal(UserId(1), b"secret", &entropy);
     let after = key(&[NEW]);
     assert_eq!(after.open(UserId(1), &newer).unwrap(), b"secret");

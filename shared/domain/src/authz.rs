@@ -22,6 +22,16 @@ pub enum Permission {
 }
 
 impl Permission {
+    /// Every one.
+    pub const ALL: [Self; 6] = [
+        Self::UsersRead,
+        Self::UsersWrite,
+        Self::TasksReadAll,
+        Self::TasksManageAll,
+        Self::MetricsRead,
+        Self::SystemManage,
+    ];
+
     /// The permission's name.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -1,7 +1,8 @@
 //! Guessing: how long whoever failed waits before the next attempt counts.
 //!
 //! Delays come before locks, and a lock is only the longest delay: nobody has to be called to open it. An attempt is
-//! charged when it begins and given back when it succeeds, so that a hundred guesses sent at once are a hundred guesses.
+//! charged when it begins: a hundred guesses sent at once are a hundred guesses. One that was right forgets those before it;
+//! one that nobody could decide on takes back its own charge and no other.
 //! Sources: OWASP Authentication Cheat Sheet, "Account Lockout"; OWASP, "Slow Down Online Guessing Attacks with Device
 //! Cookies"; NIST SP 800-63B, section 5.2.2 (no more than 100 failures in a row).
 
@@ -79,5 +80,11 @@ impl Tally {
                 Ok(Self { failures, until: now + ladder.wait(failures), at: now })
             }
         }
+    }
+
+    /// Takes the charge of an attempt back that nobody could decide on.
+    #[must_use]
+    pub fn undecided(self, now: DateTime<Utc>) -> Option<Self> {
+        (self.failures > 1).then(|| Self { failures: self.failures - 1, until: now, at: self.at })
     }
 }

@@ -20,11 +20,10 @@ pub struct Entry<'a> {
     pub request_id: Option<&'a str>,
 }
 
-/// Adds an entry; belongs in the transaction that does the thing.
+/// Adds an entry. A statement that does the thing calls `keep_audit` itself.
 pub async fn append(conn: &mut PgConnection, entry: &Entry<'_>, now: Now) -> Result<()> {
-    sqlx::query!(
-        "insert into audit_log (at, actor_id, action, target, detail, request_id)
-         values (coalesce($1::timestamptz, statement_timestamp()), $2, $3, $4, $5, $6)",
+    sqlx::query_scalar!(
+        "select keep_audit(coalesce($1::timestamptz, statement_timestamp()), $2, $3, $4, $5, $6)",
         now,
         entry.actor.map(|a| a.0),
         entry.action,
@@ -32,7 +31,7 @@ pub async fn append(conn: &mut PgConnection, entry: &Entry<'_>, now: Now) -> Res
         entry.detail,
         entry.request_id,
     )
-    .execute(conn)
+    .fetch_one(conn)
     .await?;
     Ok(())
 }

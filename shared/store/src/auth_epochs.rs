@@ -22,13 +22,8 @@ pub async fn raise(conn: &mut PgConnection, user: UserId, now: Now) -> Result<Op
         r#"
         with raised as (
             update users set auth_epoch = auth_epoch + 1 where id = $1 returning id, auth_epoch
-        ), owed as (
-            insert into auth_epoch_outbox (user_id, auth_epoch, since)
-            select id, auth_epoch, coalesce($2::timestamptz, statement_timestamp()) from raised
-            on conflict (user_id) do update
-                set auth_epoch = greatest(auth_epoch_outbox.auth_epoch, excluded.auth_epoch)
         )
-        select auth_epoch from raised
+        select auth_epoch, owe_epoch(id, auth_epoch, coalesce($2::timestamptz, statement_timestamp())) from raised
         "#,
         user.0,
         now,

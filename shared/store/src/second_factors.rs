@@ -87,16 +87,8 @@ pub async fn confirm(
             update users set two_factor_enabled = true, version = version + 1, auth_epoch = auth_epoch + 1
             from confirmed c where id = c.user_id and status = 'active'
             returning id, auth_epoch
-        ), owed as (
-            insert into auth_epoch_outbox (user_id, auth_epoch, since)
-            select id, auth_epoch, at.now from raised, at
-            on conflict (user_id) do update
-                set auth_epoch = greatest(auth_epoch_outbox.auth_epoch, excluded.auth_epoch)
-        ), kept as (
-            insert into audit_log (at, actor_id, action, target, detail, request_id)
-            select at.now, $6, $7, $8, $9, $10 from raised, at
         )
-        select auth_epoch from raised
+        select auth_epoch, owe_epoch(id, auth_epoch, at.now), keep_audit(at.now, $6, $7, $8, $9, $10) from raised, at
         "#,
         confirmation.user.0,
         confirmation.secret,
@@ -115,12 +107,14 @@ pub async fn confirm(
 }
 
 /// Uses up a time step and all before it. `false` when it was used before: somebody saw the code over a shoulder.
-pub async fn use_step(conn: &mut PgConnection, user: UserId, step: i64) -> Result<bool> {
+/// `anew` replaces the encrypted secret.
+pub async fn use_step(conn: &mut PgConnection, user: UserId, step: i64, anew: Option<&[u8]>) -> Result<bool> {
     let done = sqlx::query!(
-        "update second_factors set last_step = $2
+        "update second_factors set last_step = $2, secret = coalesce($3, secret)
          where user_id = $1 and confirmed_at is not null and last_step < $2",
         user.0,
         step,
+        anew,
     )
     .execute(conn)
     .await?;
@@ -142,11 +136,8 @@ pub async fn use_recovery_code(
         ), used as (
             update recovery_codes set used_at = at.now from at where user_id = $1 and hash = $2 and used_at is null
             returning user_id
-        ), kept as (
-            insert into audit_log (at, actor_id, action, target, detail, request_id)
-            select at.now, $4, $5, $6, $7, $8 from used, at
         )
-        select true as "used!" from used
+        select keep_audit(at.now, $4, $5, $6, $7, $8) from used, at
         "#,
         user.0,
         hash,
@@ -180,11 +171,8 @@ pub async fn replace_recovery_codes(
             delete from recovery_codes using factor f where recovery_codes.user_id = f.user_id
         ), codes as (
             insert into recovery_codes (user_id, hash) select f.user_id, h from factor f, unnest($2::bytea[]) h
-        ), kept as (
-            insert into audit_log (at, actor_id, action, target, detail, request_id)
-            select at.now, $4, $5, $6, $7, $8 from factor, at
         )
-        select true as "replaced!" from factor
+        select keep_audit(at.now, $4, $5, $6, $7, $8) from factor, at
         "#,
         user.0,
         hashes,
@@ -212,11 +200,8 @@ pub async fn remove(conn: &mut PgConnection, user: UserId, entry: &audit::Entry<
             delete from recovery_codes using gone g where recovery_codes.user_id = g.user_id
         ), changed as (
             update users set two_factor_enabled = false, version = version + 1 from gone g where id = g.user_id
-        ), kept as (
-            insert into audit_log (at, actor_id, action, target, detail, request_id)
-            select at.now, $3, $4, $5, $6, $7 from gone, at
         )
-        select true as "removed!" from gone
+        select keep_audit(at.now, $3, $4, $5, $6, $7) from gone, at
         "#,
         user.0,
         now,

@@ -282,16 +282,8 @@ pub async fn change_password(
             update users set password_hash = $3, password_changed_at = at.now, auth_epoch = auth_epoch + 1
             from at where id = $1 and password_hash = $2 and status = 'active'
             returning id, auth_epoch
-        ), owed as (
-            insert into auth_epoch_outbox (user_id, auth_epoch, since)
-            select id, auth_epoch, at.now from changed, at
-            on conflict (user_id) do update
-                set auth_epoch = greatest(auth_epoch_outbox.auth_epoch, excluded.auth_epoch)
-        ), kept as (
-            insert into audit_log (at, actor_id, action, target, detail, request_id)
-            select at.now, $5, $6, $7, $8, $9 from changed, at
         )
-        select auth_epoch from changed
+        select auth_epoch, owe_epoch(id, auth_epoch, at.now), keep_audit(at.now, $5, $6, $7, $8, $9) from changed, at
         "#,
         change.user.0,
         change.old_hash,

@@ -9,7 +9,7 @@ use std::{
 };
 
 use chrono::Duration;
-use halyard_tests::{Actor, PASSWORD, TestApp, TestResponse, transport::Remote};
+use halyard_tests::{Actor, PASSWORD, PrivateRedis, TestApp, TestResponse, transport::Remote};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -149,6 +149,39 @@ async fn a_customer_with_a_whole_ipv6_network_is_one_address() {
     let answer = sign_in(&caller, "2001:db8:1:2:ffff::1", body("leaked-name-99", "leaked password")).await;
     answer.expect_problem(429, "too_many_failures");
     sign_in(&caller, "2001:db8:1:3::1", body("leaked-name-99", "leaked password")).await.expect(401);
+}
+
+#[tokio::test]
+async fn an_outage_forgets_no_failure_and_makes_none() {
+    let (app, caller) = app().await;
+    app.user_named("maria").await;
+    app.advance(Duration::minutes(2));
+    let wrong = async |n: u32| sign_in(&caller, &format!("198.51.100.{n}"), body("maria", "a guess")).await;
+    for n in 0..5 {
+        wrong(n).await.expect_problem(401, "invalid_credentials");
+    }
+    app.table().set_broken(true);
+    for n in 0..3 {
+        sign_in(&caller, &format!("203.0.113.{n}"), body("maria", PASSWORD)).await.expect_problem(503, "unavailable");
+    }
+    app.table().set_broken(false);
+    wrong(5).await.expect_problem(401, "invalid_credentials");
+    wrong(6).await.expect_problem(429, "too_many_failures");
+}
+
+#[tokio::test]
+async fn without_redis_failures_are_counted_in_memory() {
+    let mut redis = PrivateRedis::start();
+    let app = TestApp::builder().redis(&redis).listening_behind(&["127.0.0.1"]).spawn().await;
+    let caller = Actor::anonymous(Arc::new(Remote::new(&format!("http://{}", app.address()))));
+    app.user_named("maria").await;
+    app.advance(Duration::minutes(2));
+    redis.stop();
+    let (counted, wait) = guess_until_stopped(&caller, "maria").await;
+    assert_eq!((counted, wait), (6, 1));
+    app.advance(Duration::seconds(1));
+    sign_in(&caller, "192.0.2.7", body("maria", PASSWORD)).await.expect(200);
+    assert_eq!(guess_until_stopped(&caller, "maria").await, (6, 1), "the right password forgets them there as well");
 }
 
 #[tokio::test]

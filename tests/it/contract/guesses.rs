@@ -1,7 +1,7 @@
 //! Tallies in a real Redis against the pure ones.
 
 use chrono::Duration;
-use halyard_cloud::redis::{Guesses, SignIn};
+use halyard_cloud::redis::{End, Guesses, SignIn};
 use halyard_domain::{
     UserId,
     guesses::{KNOWN, SIGNED_IN, STORM, STRANGERS, Tally},
@@ -17,7 +17,7 @@ fn somebody(device: Option<&str>, address: &str) -> SignIn {
 #[test]
 fn redis_tallies_as_the_pure_tally_does() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let gaps = prop::collection::vec((0..200_000_i64, any::<bool>()), 1..40);
+    let gaps = prop::collection::vec((0..200_000_i64, 0..4_u8), 1..40);
     let mut runner = TestRunner::new(ProptestConfig { cases: 24, ..ProptestConfig::default() });
     let ran = runner.run(&(gaps, any::<bool>()), |(gaps, known)| {
         runtime.block_on(async {
@@ -25,7 +25,7 @@ fn redis_tallies_as_the_pure_tally_does() {
             let (mut password, mut code, mut now) = (None, None, start());
             let ladder = if known { KNOWN } else { STRANGERS };
             let sign_in = somebody(known.then_some("phone"), "192.0.2.1");
-            for (gap, success) in gaps {
+            for (gap, end) in gaps {
                 now += Duration::milliseconds(gap);
                 let charged = guesses.attempt(&sign_in, now).await.expect("an answer");
                 match Tally::attempt(password, &ladder, now) {
@@ -33,9 +33,16 @@ fn redis_tallies_as_the_pure_tally_does() {
                         prop_assert!(charged.wait.is_zero());
                         prop_assert_eq!((charged.known, charged.failures), (known, after.failures));
                         password = Some(after);
-                        if success {
-                            guesses.succeeded(&sign_in, charged.known, false, now).await.expect("an answer");
-                            password = None;
+                        match end {
+                            0 => {
+                                guesses.ended(&sign_in, &charged, End::Right, now).await.expect("an answer");
+                                password = None;
+                            }
+                            1 => {
+                                guesses.ended(&sign_in, &charged, End::Undecided, now).await.expect("an answer");
+                                password = after.undecided(now);
+                            }
+                            _ => {}
                         }
                     }
                     Err(wait) => prop_assert_eq!(charged.wait, wait.to_std().expect("a wait")),
@@ -46,6 +53,10 @@ fn redis_tallies_as_the_pure_tally_does() {
                         prop_assert!(charged.wait.is_zero());
                         prop_assert_eq!(charged.failures, after.failures);
                         code = Some(after);
+                        if end == 2 {
+                            guesses.ended_by(UserId(7), known, End::Undecided, now).await.expect("an answer");
+                            code = after.undecided(now);
+                        }
                     }
                     Err(wait) => prop_assert_eq!(charged.wait, wait.to_std().expect("a wait")),
                 }
@@ -62,7 +73,7 @@ async fn an_address_is_known_for_a_month_after_it_has_signed_in() {
     let home = somebody(None, "192.0.2.1");
     let first = guesses.attempt(&home, start()).await.expect("an answer");
     assert!(!first.known);
-    guesses.succeeded(&home, false, true, start()).await.expect("an answer");
+    guesses.ended(&home, &first, End::SignedIn, start()).await.expect("an answer");
     let month = Duration::days(30);
     let before = guesses.attempt(&home, start() + month - Duration::seconds(1)).await.expect("an answer");
     let after = guesses.attempt(&home, start() + month).await.expect("an answer");

@@ -4,7 +4,7 @@
 //! differs from the documentation of AWS, the test says so beside what it asks.
 
 mod aws;
-mod cache;
+pub mod cache;
 mod dead_endpoint;
 mod guesses;
 mod iam;

@@ -138,13 +138,13 @@ async fn code_that_meets_an_earlier_schema_says_so_and_works_once_it_is_migrated
         }
         let refused = match target {
             None => users::by_login(&mut connection, "ada").await.err(),
-            Some(_) => second_factors::use_step(&mut connection, UserId(1), 1).await.err(),
+            Some(_) => second_factors::use_step(&mut connection, UserId(1), 1, None).await.err(),
         };
         let refused = refused.unwrap_or_else(|| panic!("migrated to {target:?} only"));
         assert!(refused.is_unavailable() && refused.to_string().contains("migrate first"), "{refused}");
     }
     migrate(&database.url()).await.expect("the rest");
-    let used = second_factors::use_step(&mut connection, UserId(1), 1).await;
+    let used = second_factors::use_step(&mut connection, UserId(1), 1, None).await;
     assert!(matches!(used, Ok(false)), "the same connection: {used:?}");
     database.drop_now().await;
 }

@@ -132,15 +132,7 @@ async fn a_stranger_without_an_account_is_told_nothing_of_a_thing_either() {
 #[tokio::test]
 async fn others_things_are_opened_by_exactly_the_permission_that_the_table_names() {
     let (app, _owner, things, _other) = two().await;
-    let all = [
-        Permission::UsersRead,
-        Permission::UsersWrite,
-        Permission::TasksReadAll,
-        Permission::TasksManageAll,
-        Permission::MetricsRead,
-        Permission::SystemManage,
-    ];
-    for permission in all {
+    for permission in Permission::ALL {
         let name = permission.as_str();
         let area = format!("{}:*", name.split(':').next().expect("an area"));
         let with_it = somebody_with(&app, &[name]).await;

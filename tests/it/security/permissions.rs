@@ -75,16 +75,11 @@ async fn a_permission_its_area_and_the_star_open_a_route_and_nothing_else_does()
             let answer = ask(&somebody_with(&app, &["unrelated", opens]).await, &route).await;
             assert!(let_in(&answer), "{} with {opens}: {}", route.key, answer.text());
         }
-        let others = [
-            Permission::UsersRead,
-            Permission::UsersWrite,
-            Permission::TasksReadAll,
-            Permission::TasksManageAll,
-            Permission::MetricsRead,
-            Permission::SystemManage,
-        ];
-        let mut closed: Vec<String> =
-            others.into_iter().filter(|other| *other != needed).map(|other| other.as_str().to_owned()).collect();
+        let mut closed: Vec<String> = Permission::ALL
+            .into_iter()
+            .filter(|other| *other != needed)
+            .map(|other| other.as_str().to_owned())
+            .collect();
         // Almost.
         closed.extend([
             area.to_owned(),

@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use halyard_auth::token::RefreshToken;
-use halyard_cloud::redis::SignIn;
+use halyard_cloud::redis::{Charged, SignIn};
 use halyard_domain::{SessionId, authz::Grants, session::Session, user::AccountStatus};
 use halyard_http::{ApiResult, RequestInfo, Success, Throttle, Valid, Validate, Violations};
 use halyard_store::{
@@ -16,7 +16,7 @@ use serde_json::json;
 use crate::{
     error::AuthError,
     fields::{line, required},
-    gate::{self, Attempt},
+    gate,
     second_factor::{self, BY_OTP},
     sign_in::{self, SignedIn, Tokens},
     state::AppState,
@@ -61,22 +61,28 @@ pub async fn handler(
     // The connection goes back before the hash is computed: there are few of them, and hashing is slow.
     let found = async { users::by_login(&mut *state.pool.acquire().await?, name).await };
     let found = found.await.map_err(AuthError::from)?;
-    let attempt = state.gate.enter(attempt_of(&state, found.as_ref(), &body, &info), state.clock.now()).await?;
-    let answer = sign_in(&state, found, &attempt, &body, device(&headers), &info).await;
-    match &answer {
-        Err(AuthError::BadCredentials | AuthError::WrongOtp) => {
-            throttle.penalise(name).await;
-            note_failures(&state, name, &attempt, &info).await;
-        }
-        Err(AuthError::TooEarly(_)) => {}
-        // A password that is right, or a service that fails: no guess.
-        answer => state.gate.give_back(&attempt, answer.is_ok(), state.clock.now()).await,
+    let (who, mut failures) = (sign_in_of(&state, found.as_ref(), &body, &info), Failures::default());
+    let attempt = |charged: Charged| {
+        failures = Failures { in_a_row: charged.failures, known: charged.known };
+        Box::pin(sign_in(&state, found, charged.known, &body, device(&headers), &info))
+    };
+    let answer = state.gate.sign_in(who, &*state.clock, attempt).await;
+    if matches!(answer, Err(AuthError::BadCredentials | AuthError::WrongOtp)) {
+        throttle.penalise(name).await;
+        note_failures(&state, name, &failures, &info).await;
     }
     Ok(answer?)
 }
 
+/// What the gate knows of failures before this one.
+#[derive(Default)]
+struct Failures {
+    in_a_row: u32,
+    known: bool,
+}
+
 /// Who tries, as the gate tells them apart.
-fn attempt_of(state: &AppState, found: Option<&User>, body: &Request, info: &RequestInfo) -> SignIn {
+fn sign_in_of(state: &AppState, found: Option<&User>, body: &Request, info: &RequestInfo) -> SignIn {
     let name = body.username.as_deref().unwrap_or_default();
     let device = found.zip(body.device_token.as_deref());
     let device = device.and_then(|(user, token)| state.account_key.device(user.id, token));
@@ -90,7 +96,7 @@ fn attempt_of(state: &AppState, found: Option<&User>, body: &Request, info: &Req
 async fn sign_in(
     state: &AppState,
     found: Option<User>,
-    attempt: &Attempt,
+    known: bool,
     body: &Request,
     device: String,
     info: &RequestInfo,
@@ -98,7 +104,7 @@ async fn sign_in(
     let mut user = authenticate(state, found, body.password.as_deref().unwrap_or_default()).await?;
     let mut methods = vec![BY_PASSWORD.to_owned()];
     if user.two_factor_enabled {
-        second_factor(state, &user, attempt, body.otp.as_deref(), info).await?;
+        second_factor(state, &user, known, body.otp.as_deref(), info).await?;
         methods.push(BY_OTP.to_owned());
     }
     let pen = sign_in::pen(state).await?;
@@ -133,32 +139,31 @@ async fn authenticate(state: &AppState, found: Option<User>, password: &str) -> 
 async fn second_factor(
     state: &AppState,
     user: &User,
-    attempt: &Attempt,
+    known: bool,
     typed: Option<&str>,
     info: &RequestInfo,
 ) -> Result<(), AuthError> {
     let typed = typed.ok_or(AuthError::OtpRequired)?;
-    state.gate.enter_by(user.id, attempt.known, state.clock.now()).await?;
-    if !second_factor::check(state, user.id, typed, info).await? {
-        return Err(AuthError::WrongOtp);
-    }
-    state.gate.give_back_by(user.id, attempt.known).await;
-    Ok(())
+    let shown = Box::pin(async {
+        let right = second_factor::check(state, user.id, typed, info).await?;
+        right.then_some(()).ok_or(AuthError::WrongOtp)
+    });
+    state.gate.prove(user.id, known, &*state.clock, shown).await
 }
 
 /// Keeps every tenth failure in a row for the audit, whether there is such an account or not: the time that it takes must
 /// not tell. An audit that cannot be written changes no answer; the log has it then.
-async fn note_failures(state: &AppState, name: &str, attempt: &Attempt, info: &RequestInfo) {
-    if attempt.failures == 0 || !attempt.failures.is_multiple_of(AUDITED) {
+async fn note_failures(state: &AppState, name: &str, failures: &Failures, info: &RequestInfo) {
+    if failures.in_a_row == 0 || !failures.in_a_row.is_multiple_of(AUDITED) {
         return;
     }
     let name: String = name.chars().take(120).collect();
-    tracing::warn!(failures = attempt.failures, address = info.address(), "sign-ins to one account keep failing");
+    tracing::warn!(failures = failures.in_a_row, address = info.address(), "sign-ins to one account keep failing");
     let entry = audit::Entry {
         actor: None,
         action: "login.failures",
         target: &format!("login:{name}"),
-        detail: json!({"failures": attempt.failures, "known": attempt.known, "address": info.address()}),
+        detail: json!({"failures": failures.in_a_row, "known": failures.known, "address": info.address()}),
         request_id: Some(&info.request_id().to_string()),
     };
     let now = state.clock.database_override();

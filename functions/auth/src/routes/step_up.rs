@@ -4,14 +4,14 @@ use axum::extract::State;
 use halyard_auth::AuthnFailure;
 use halyard_domain::session::Session;
 use halyard_http::{ApiResult, RequestInfo, SessionCaller, Success, Valid, Validate, Violations, success};
-use halyard_store::users::User;
 use serde::{Deserialize, Serialize};
 
 use super::{login::BY_PASSWORD, password::sure_of};
 use crate::{
     error::AuthError,
     fields::{line, required},
-    second_factor::{self, BY_OTP},
+    reauthenticate,
+    second_factor::BY_OTP,
     session_change, sign_in,
     state::AppState,
 };
@@ -49,7 +49,10 @@ pub async fn handler(
 ) -> ApiResult<Success<Stepped>> {
     let user = sure_of(&state, &caller, session).await?;
     let pen = sign_in::pen(&state).await?;
-    let methods = prove(&state, &user, &body, &info).await?;
+    let (password, otp) = (body.password.unwrap_or_default(), body.otp.unwrap_or_default());
+    reauthenticate::whole(&state, &user, &password, &otp, &info).await?;
+    let methods: Vec<String> =
+        [BY_PASSWORD].into_iter().chain(user.two_factor_enabled.then_some(BY_OTP)).map(str::to_owned).collect();
     let changed = session_change::apply(&state, user.id, session, |before, now| {
         let next = Session { authenticated_at: now, methods: methods.clone(), ..before.clone() };
         before.is_live(now, user.auth_epoch).then_some(next)
@@ -57,23 +60,4 @@ pub async fn handler(
     let session = changed.await?.ok_or_else(|| AuthError::from(AuthnFailure::Revoked))?;
     let (access_token, expires_in) = sign_in::access_token(&state, pen, &session, state.clock.now());
     Ok(success(Stepped { access_token, token_type: "Bearer", expires_in }))
-}
-
-/// Asks for the password, and for a one-time password where the account has a second factor; one failure, whichever it is.
-async fn prove(state: &AppState, user: &User, body: &Request, info: &RequestInfo) -> Result<Vec<String>, AuthError> {
-    state.gate.enter_by(user.id, true, state.clock.now()).await?;
-    let password = body.password.as_deref().unwrap_or_default();
-    if !state.hasher.verify(password, Some(&user.password_hash)).await? {
-        return Err(AuthError::WrongField("/password"));
-    }
-    let mut methods = vec![BY_PASSWORD.to_owned()];
-    if user.two_factor_enabled {
-        let otp = body.otp.as_deref().unwrap_or_default();
-        if !second_factor::check(state, user.id, otp, info).await? {
-            return Err(AuthError::WrongField("/otp"));
-        }
-        methods.push(BY_OTP.to_owned());
-    }
-    state.gate.give_back_by(user.id, true).await;
-    Ok(methods)
 }

@@ -3,7 +3,8 @@
 --       accounts, accounts that the address has failed at, failures of all.
 -- ARGV: now (ms), a known device shows itself (0/1), address, account, SEEN (ms), SPREAD (ms), STORM, STORM_WINDOW (ms),
 --       then the ladders STRANGERS, KNOWN, ADDRESS: memory (ms), free, number of waits, the waits (ms).
--- Answers: how long to wait (ms; 0: it was charged), known (0/1), failures after it.
+-- Answers: how long to wait (ms; 0: it was charged), known (0/1), failures after it, whether the account is a new one among
+-- those that the address has failed at (0/1).
 local now = tonumber(ARGV[1])
 local at = 9
 local function ladder()
@@ -42,12 +43,12 @@ local n, till = tally(key, l)
 local _, till_wide = tally(KEYS[4], wide)
 local wait = math.max(till, till_wide) - now
 if wait > 0 then
-  return { wait, known and 1 or 0, n }
+  return { wait, known and 1 or 0, n, 0 }
 end
 n = n + 1
 keep(key, l, n, now + wait_after(l, n))
 redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', now - tonumber(ARGV[6]))
-redis.call('ZADD', KEYS[5], now, ARGV[4])
+local new = redis.call('ZADD', KEYS[5], now, ARGV[4])
 redis.call('ZREMRANGEBYRANK', KEYS[5], 0, -1001)
 redis.call('PEXPIRE', KEYS[5], ARGV[6])
 local accounts = redis.call('ZCARD', KEYS[5])
@@ -57,4 +58,4 @@ end
 if redis.call('INCR', KEYS[6]) == 1 then
   redis.call('PEXPIRE', KEYS[6], ARGV[8])
 end
-return { 0, known and 1 or 0, n }
+return { 0, known and 1 or 0, n, new }

@@ -15,10 +15,10 @@ use redis::Script;
 use super::{Redis, RedisError, script::Arg};
 
 const ATTEMPT: &str = include_str!("guesses.lua");
-const SUCCESS: &str = include_str!("guessed.lua");
+const END: &str = include_str!("guessed.lua");
 const TALLY: &str = include_str!("tally.lua");
 static ATTEMPT_SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(ATTEMPT));
-static SUCCESS_SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(SUCCESS));
+static END_SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(END));
 static TALLY_SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(TALLY));
 
 /// An attempt to sign in.
@@ -41,6 +41,29 @@ pub struct Charged {
     pub known: bool,
     /// Failures in a row, this attempt included.
     pub failures: u32,
+    /// Is the account a new one among those that the address has failed at?
+    pub spreads: bool,
+}
+
+/// How an attempt ended that was let in, unless it failed: that needs no word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// Nobody found out whether it was right: only its own charge is given back.
+    Undecided,
+    /// It was right: all failures are forgotten.
+    Right,
+    /// Likewise, and the address is known to the account from now on.
+    SignedIn,
+}
+
+impl End {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Undecided => "undecided",
+            Self::Right => "right",
+            Self::SignedIn => "signed_in",
+        }
+    }
 }
 
 /// The tallies.
@@ -71,23 +94,25 @@ impl Guesses {
         charged(&self.0.script::<Vec<i64>>(&ATTEMPT_SCRIPT, ATTEMPT, &self.keys(sign_in, now), &args).await?)
     }
 
-    /// Gives an attempt back. With `seen` the address counts as known to the account from now on.
-    pub async fn succeeded(
+    /// Says how an attempt to sign in ended.
+    pub async fn ended(
         &self,
         sign_in: &SignIn,
-        known: bool,
-        seen: bool,
+        charged: &Charged,
+        end: End,
         now: DateTime<Utc>,
     ) -> Result<(), RedisError> {
+        let [seen, strangers, known, _, accounts, all] = self.keys(sign_in, now);
+        let keys = [if charged.known { known } else { strangers }, accounts, all, seen];
         let args = [
             Arg::Int(now.timestamp_millis()),
-            Arg::Int(known.into()),
-            Arg::Text(sign_in.address.clone()),
+            Arg::Text(end.as_str().to_owned()),
+            Arg::Int(charged.spreads.into()),
             Arg::Text(sign_in.account.clone()),
+            Arg::Text(sign_in.address.clone()),
             millis(SEEN),
-            Arg::Int(seen.into()),
         ];
-        self.0.script::<i64>(&SUCCESS_SCRIPT, SUCCESS, &self.keys(sign_in, now), &args).await.map(drop)
+        self.0.script::<i64>(&END_SCRIPT, END, &keys, &args).await.map(drop)
     }
 
     /// Charges an attempt by somebody whose account is known already: a second factor, a password asked for once more.
@@ -98,11 +123,10 @@ impl Guesses {
         charged(&self.0.script::<Vec<i64>>(&TALLY_SCRIPT, TALLY, &[self.user_key(user, known)], &args).await?)
     }
 
-    /// Forgets what [`Self::attempt_by`] has charged.
-    pub async fn succeeded_by(&self, user: UserId, known: bool) -> Result<(), RedisError> {
-        let mut command = redis::cmd("DEL");
-        command.arg(self.user_key(user, known));
-        self.0.run::<i64>(&command).await.map(drop)
+    /// Says how that ended.
+    pub async fn ended_by(&self, user: UserId, known: bool, end: End, now: DateTime<Utc>) -> Result<(), RedisError> {
+        let args = [Arg::Int(now.timestamp_millis()), Arg::Text(end.as_str().to_owned())];
+        self.0.script::<i64>(&END_SCRIPT, END, &[self.user_key(user, known)], &args).await.map(drop)
     }
 
     fn keys(&self, sign_in: &SignIn, now: DateTime<Utc>) -> [String; 6] {
@@ -140,12 +164,13 @@ fn millis(seconds: u32) -> Arg {
 }
 
 fn charged(answer: &[i64]) -> Result<Charged, RedisError> {
-    let [wait, known, failures] = *answer else {
+    let [wait, known, failures, spreads] = *answer else {
         return Err(RedisError::Unexpected(format!("{} numbers of a tally", answer.len())));
     };
     Ok(Charged {
         wait: Duration::from_millis(wait.max(0).unsigned_abs()),
         known: known == 1,
         failures: u32::try_from(failures).unwrap_or(u32::MAX),
+        spreads: spreads == 1,
     })
 }

@@ -16,7 +16,7 @@ mod script;
 pub mod session_cache;
 
 pub use connection::Redis;
-pub use guesses::{Charged, Guesses, SignIn};
+pub use guesses::{Charged, End, Guesses, SignIn};
 pub use info::RedisInfo;
 pub use limits::{Check, Decision, Limits, Visit};
 pub use metrics::{MinuteCounts, Outcome};

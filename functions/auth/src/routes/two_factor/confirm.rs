@@ -35,7 +35,8 @@ impl Validate for Request {
 pub struct Confirmed {
     /// Shown this once.
     recovery_codes: Vec<String>,
-    sessions_ended: usize,
+    /// `null` when it is not confirmed yet that they have.
+    sessions_ended: Option<usize>,
 }
 
 /// Asks for a code to see that the authenticator works; from then on it is asked for at each sign-in. Ends the caller's
@@ -53,11 +54,12 @@ pub async fn handler(
         session.methods.retain(|method| method != BY_OTP);
         session.methods.push(BY_OTP.to_owned());
     });
-    if let Err(error) = told.await {
+    let told = told.await;
+    if let Err(error) = &told {
         // The codes are shown this once: the caller gets them, and beat publishes the epoch.
         tracing::warn!(%error, user_id = caller.user_id.0, "sessions opened without the second factor end later");
     }
-    Ok(success(Confirmed { recovery_codes: codes, sessions_ended: others }))
+    Ok(success(Confirmed { recovery_codes: codes, sessions_ended: told.is_ok().then_some(others) }))
 }
 
 async fn commit(
@@ -66,23 +68,23 @@ async fn commit(
     typed: &str,
     info: &RequestInfo,
 ) -> Result<(Vec<String>, i64), AuthError> {
-    state.gate.enter_by(user, true, state.clock.now()).await?;
     let mut conn = state.pool.acquire().await?;
     let factor = second_factors::of(&mut conn, user).await?.ok_or(AuthError::NoSecondFactor("confirm"))?;
     if factor.confirmed_at.is_some() {
         return Err(AuthError::HasSecondFactor);
     }
-    let step = match Typed::parse(typed) {
-        Some(Typed::Code(code)) => second_factor::step_of(state, user, &factor, &code, state.clock.now())?,
-        _ => None,
+    let shown = async {
+        let step = match Typed::parse(typed) {
+            Some(Typed::Code(code)) => second_factor::secret(state, user, &factor)?.step_of(&code, state.clock.now()),
+            _ => None,
+        };
+        step.ok_or(AuthError::WrongField("/otp"))
     };
-    let step = step.ok_or(AuthError::WrongField("/otp"))?;
+    let step = state.gate.prove(user, true, &*state.clock, shown).await?;
     let (codes, kept) = new_codes(&state.entropy);
     let confirmation = Confirmation { user, secret: &factor.secret, step, recovery_codes: &kept };
     let (target, request_id) = (format!("user:{user}"), info.request_id().to_string());
     let entry = second_factor::entry(user, "two_factor.enable", &target, &request_id, info);
     let epoch = second_factors::confirm(&mut conn, &confirmation, &entry, state.clock.database_override()).await?;
-    let epoch = epoch.ok_or(AuthError::NoSecondFactor("confirm"))?;
-    state.gate.give_back_by(user, true).await;
-    Ok((codes, epoch))
+    Ok((codes, epoch.ok_or(AuthError::NoSecondFactor("confirm"))?))
 }
