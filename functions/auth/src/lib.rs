@@ -1,5 +1,6 @@
 //! Accounts, tokens, sessions: the endpoint group `/auth/*` and the published keys.
 
+mod audited;
 mod epochs;
 mod error;
 mod fields;

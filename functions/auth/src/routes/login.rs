@@ -5,15 +5,13 @@ use halyard_auth::token::RefreshToken;
 use halyard_cloud::redis::{Charged, SignIn};
 use halyard_domain::{SessionId, authz::Grants, session::Session, user::AccountStatus};
 use halyard_http::{ApiResult, RequestInfo, Success, Throttle, Valid, Validate, Violations};
-use halyard_store::{
-    audit,
-    users::{self, User},
-};
+use halyard_store::users::{self, User};
 use http::{HeaderMap, header};
 use serde::Deserialize;
 use serde_json::json;
 
 use crate::{
+    audited,
     error::AuthError,
     fields::{line, required},
     gate,
@@ -152,25 +150,15 @@ async fn second_factor(
 }
 
 /// Keeps every tenth failure in a row for the audit, whether there is such an account or not: the time that it takes must
-/// not tell. An audit that cannot be written changes no answer; the log has it then.
+/// not tell.
 async fn note_failures(state: &AppState, name: &str, failures: &Failures, info: &RequestInfo) {
     if failures.in_a_row == 0 || !failures.in_a_row.is_multiple_of(AUDITED) {
         return;
     }
     let name: String = name.chars().take(120).collect();
     tracing::warn!(failures = failures.in_a_row, address = info.address(), "sign-ins to one account keep failing");
-    let entry = audit::Entry {
-        actor: None,
-        action: "login.failures",
-        target: &format!("login:{name}"),
-        detail: json!({"failures": failures.in_a_row, "known": failures.known, "address": info.address()}),
-        request_id: Some(&info.request_id().to_string()),
-    };
-    let now = state.clock.database_override();
-    let kept = async { audit::append(&mut *state.pool.acquire().await?, &entry, now).await };
-    if let Err(error) = kept.await {
-        tracing::error!(%error, target = entry.target, action = entry.action, "not kept for the audit");
-    }
+    let detail = json!({"failures": failures.in_a_row, "known": failures.known, "address": info.address()});
+    audited::keep(state, "login.failures", &format!("login:{name}"), detail, info).await;
 }
 
 /// A new session of `user` and its first refresh token. Its epoch is the one that was read together with the password

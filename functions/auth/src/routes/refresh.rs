@@ -10,12 +10,13 @@ use halyard_auth::{
 use halyard_cloud::sessions::{SessionError, Stored};
 use halyard_domain::{authz::Grants, session::Session, user::AccountStatus};
 use halyard_http::{ApiResult, MaybeValid, Problem, RequestInfo, Success, Throttle, Validate, Violations};
-use halyard_store::{audit, users};
+use halyard_store::users;
 use http::{HeaderMap, header};
 use serde::Deserialize;
 use serde_json::json;
 
 use crate::{
+    audited,
     error::AuthError,
     sign_in::{self, Tokens},
     state::AppState,
@@ -84,7 +85,9 @@ async fn refresh(state: &AppState, token: &RefreshToken, info: &RequestInfo) -> 
                 tracing::warn!(%session, user_id = token.user_id.0, counter, "a used refresh token came again");
                 // Whoever comes with it once more ends nothing and fills nobody's log.
                 if ended.is_some() {
-                    record_replay(state, token, info).await;
+                    let target = format!("session:{session}");
+                    let detail = json!({"user_id": token.user_id, "counter": counter, "address": info.address()});
+                    audited::keep(state, "session.replay", &target, detail, info).await;
                 }
                 return Err(AuthnFailure::Revoked.into());
             }
@@ -92,23 +95,6 @@ async fn refresh(state: &AppState, token: &RefreshToken, info: &RequestInfo) -> 
         }
     }
     Err(AuthError::Contended)
-}
-
-/// Keeps for the audit that a family was ended, and from where. That it was ended counts, so a database that cannot keep
-/// it changes nothing; the log has it then.
-async fn record_replay(state: &AppState, token: &RefreshToken, info: &RequestInfo) {
-    let entry = audit::Entry {
-        actor: None,
-        action: "session.replay",
-        target: &format!("session:{}", token.session_id),
-        detail: json!({"user_id": token.user_id, "counter": token.counter, "address": info.address()}),
-        request_id: Some(&info.request_id().to_string()),
-    };
-    let now = state.clock.database_override();
-    let kept = async { audit::append(&mut *state.pool.acquire().await?, &entry, now).await };
-    if let Err(error) = kept.await {
-        tracing::error!(%error, target = entry.target, action = entry.action, "not kept for the audit");
-    }
 }
 
 /// The session that the token names, if it is live, read from the truth and not from the cache.
