@@ -108,10 +108,19 @@ impl Drop for Watch {
         while !gone(group) && std::time::Instant::now() < end {
             std::thread::yield_now();
         }
+        let who = members(group);
         let left = killpg(group, Signal::SIGKILL).is_ok();
         // The emulator leads a group of its own and says in a file who it is.
         let emulator = fs::read_to_string(&self.emulator).ok().and_then(|pid| pid.trim().parse().ok());
         let left = left || emulator.is_some_and(|pid| kill(Pid::from_raw(pid), Signal::SIGKILL).is_ok());
-        assert!(!left || std::thread::panicking(), "`make watch` left processes behind");
+        assert!(!left || std::thread::panicking(), "`make watch` left processes behind:\n{who}\n{}", self.log());
     }
+}
+
+/// Who is in a process group, as `ps` lists them.
+fn members(group: Pid) -> String {
+    let listed = Command::new("ps").args(["-eo", "pgid=,pid=,stat=,etime=,args="]).output().map(|told| told.stdout);
+    let listed = String::from_utf8_lossy(&listed.unwrap_or_default()).into_owned();
+    let of_group = |line: &&str| line.split_whitespace().next() == Some(&group.to_string());
+    listed.lines().filter(of_group).collect::<Vec<_>>().join("\n")
 }
