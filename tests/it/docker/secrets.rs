@@ -2,7 +2,8 @@ use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use super::stack::{SERVICES, Stack, docker};
 
-const SECRETS: [&str; 4] = ["database_password", "redis_password", "token_signing_key", "admin_password"];
+const SECRETS: [&str; 5] =
+    ["database_password", "redis_password", "token_signing_key", "admin_password", "account_key"];
 const IMAGES: [&str; 5] = ["nginx", "halyard", "postgres", "redis", "ministack"];
 
 /// Each secret, as it may be found written: whole, and in parts long enough to be one.
@@ -82,7 +83,7 @@ async fn a_secret_is_its_owners_alone_and_given_only_to_whom_it_concerns() {
     for node in ["api-1", "worker-1", "beat-1"] {
         assert_eq!(
             holds(node),
-            ["database_password", "redis_password", "token_key_set", "token_signing_key"],
+            ["account_key", "database_password", "redis_password", "token_key_set", "token_signing_key"],
             "{node}"
         );
     }
