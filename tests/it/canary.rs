@@ -40,7 +40,8 @@ fn alias<'r>(resources: &'r Value, function: &str) -> &'r Value {
     &resources[format!("{function}Aliaslive")]
 }
 
-const GRADUAL: [&str; 5] = ["AuthFunction", "AuthorizerFunction", "StatusFunction", "TasksFunction", "WorkerFunction"];
+const GRADUAL: [&str; 6] =
+    ["AuthFunction", "AuthorizerFunction", "StatusFunction", "TasksFunction", "UsersFunction", "WorkerFunction"];
 
 #[test]
 fn without_a_canary_there_is_nothing_of_codedeploy() {
@@ -48,7 +49,7 @@ fn without_a_canary_there_is_nothing_of_codedeploy() {
     let all = resources.as_object().expect("resources").values();
     let kinds: Vec<&str> = all.filter_map(|resource| resource["Type"].as_str()).collect();
     assert!(!kinds.iter().any(|kind| kind.starts_with("AWS::CodeDeploy::")), "{kinds:?}");
-    assert_eq!(of_kind(&resources, "AWS::Lambda::Alias").len(), 7);
+    assert_eq!(of_kind(&resources, "AWS::Lambda::Alias").len(), 8);
     for (id, alias) in of_kind(&resources, "AWS::Lambda::Alias") {
         assert!(alias["UpdatePolicy"].is_null(), "{id}");
     }
@@ -90,7 +91,7 @@ fn a_new_release_publishes_a_new_version_of_every_function() {
         of_kind(&resources, "AWS::Lambda::Version").into_iter().map(|(id, _)| id.to_owned()).collect()
     };
     let (one, other) = (versions("0123456789abcdef"), versions("fedcba9876543210"));
-    assert_eq!((one.len(), other.len()), (7, 7));
+    assert_eq!((one.len(), other.len()), (8, 8));
     assert!(one.iter().all(|version| !other.contains(version)), "{one:?} {other:?}");
     assert_eq!(one, versions("0123456789abcdef"), "the same release is the same version");
 }

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use halyard_cloud::{iam::READ_SECRET, secrets::SecretRef};
 use halyard_config::{
     AuthConfig, AuthorizerConfig, BeatConfig, ConfigError, FromVars as _, MigrateConfig, StatusConfig, TasksConfig,
-    Vars, WorkerConfig,
+    UsersConfig, Vars, WorkerConfig,
 };
 use halyard_domain::Lane;
 use halyard_gateway::template::{Grants, Inputs, Template};
@@ -141,6 +141,13 @@ async fn every_loss(app: &TestApp) {
     app.drain().await;
 }
 
+/// An account is disabled, which ends its sessions.
+async fn every_account(app: &TestApp) {
+    let user = app.user_named("leaver").await;
+    let path = format!("/api/users/{}", user.user_id);
+    app.admin().await.patch(&path, json!({"account_status": "disabled"})).await.expect(200);
+}
+
 #[tokio::test]
 async fn every_role_grants_what_its_function_uses_and_nothing_else() {
     let app = TestApp::builder().without_rate_limits().spawn().await;
@@ -149,6 +156,7 @@ async fn every_role_grants_what_its_function_uses_and_nothing_else() {
     app.keys(json!("publish")).await.expect("the deploy step publishes keys");
     let task = app.admin().await.submit(json!({"task_type": "sample", "data": {}})).await;
     every_route(&app, &task).await;
+    every_account(&app).await;
     app.admin().await.post("/tasks/queues/high/resume", json!({})).await.expect(200);
     app.drain_with_time().await;
     let text = text();
@@ -185,6 +193,7 @@ fn reads(function: &str, variable: &str, vars: &Vars) -> bool {
     let load = |vars: &Vars| -> Result<(), ConfigError> {
         match function {
             "AuthFunction" => AuthConfig::load(vars).map(drop),
+            "UsersFunction" => UsersConfig::load(vars).map(drop),
             "TasksFunction" => TasksConfig::load(vars).map(drop),
             "StatusFunction" => StatusConfig::load(vars).map(drop),
             "WorkerFunction" => WorkerConfig::load(vars).map(drop),

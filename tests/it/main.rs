@@ -2,6 +2,7 @@
 
 mod anonymous;
 mod architecture;
+mod audit;
 mod auth;
 mod backups;
 mod canary;
@@ -23,6 +24,7 @@ mod store;
 mod tasks;
 mod template;
 mod tracing_ids;
+mod users;
 mod watch;
 mod workflows;
 

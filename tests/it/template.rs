@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use halyard_config::{
     AuthConfig, AuthorizerConfig, BeatConfig, ConfigError, FromVars as _, MigrateConfig, StatusConfig, TasksConfig,
-    Vars, WorkerConfig,
+    UsersConfig, Vars, WorkerConfig,
 };
 use halyard_gateway::template::{EnvValue, FunctionSpec, ScheduleExpression};
 use halyard_http::{Access, RouteInfo};
@@ -17,6 +17,7 @@ const DATABASE_LIMIT: u32 = 97;
 fn served() -> Vec<(&'static str, Vec<RouteInfo>)> {
     vec![
         ("AuthFunction", halyard_fn_auth::routes().list().to_vec()),
+        ("UsersFunction", halyard_fn_users::routes().list().to_vec()),
         ("TasksFunction", halyard_fn_tasks::routes().list().to_vec()),
         ("StatusFunction", halyard_fn_status::routes().list().to_vec()),
     ]
@@ -78,6 +79,7 @@ fn vars_of(function: &FunctionSpec) -> Vars {
 fn load(id: &str, vars: &Vars) -> Result<u32, ConfigError> {
     Ok(match id {
         "AuthFunction" => AuthConfig::load(vars)?.database.pool_size,
+        "UsersFunction" => UsersConfig::load(vars)?.database.pool_size,
         "TasksFunction" => TasksConfig::load(vars)?.database.pool_size,
         "StatusFunction" => StatusConfig::load(vars)?.database.pool_size,
         "WorkerFunction" => WorkerConfig::load(vars)?.database.pool_size,
@@ -123,7 +125,8 @@ fn a_function_takes_the_program_of_its_own_crate() {
 
 #[test]
 fn secrets_are_given_only_to_those_who_need_them() {
-    let redis = ["AuthFunction", "TasksFunction", "StatusFunction", "BeatFunction", "AuthorizerFunction"];
+    let redis =
+        ["AuthFunction", "UsersFunction", "TasksFunction", "StatusFunction", "BeatFunction", "AuthorizerFunction"];
     for (name, holders) in [
         ("TOKEN_SIGNING_KEY", &["AuthFunction"][..]),
         ("ACCOUNT_KEY", &["AuthFunction"]),

@@ -112,6 +112,11 @@ impl Actor {
         self.request(Method::PUT, path).json(&body).send().await
     }
 
+    /// PATCH with a JSON body.
+    pub async fn patch(&self, path: &str, body: Value) -> TestResponse {
+        self.request(Method::PATCH, path).json(&body).send().await
+    }
+
     /// Submits a task and gives its id.
     pub async fn submit(&self, body: Value) -> String {
         let answer = self.post("/tasks/submit", body).await.expect(200).json();

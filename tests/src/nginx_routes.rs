@@ -111,6 +111,7 @@ fn quotas() -> BTreeMap<String, u32> {
         };
         Some((info.id.to_string(), quota))
     };
-    let (auth, tasks, status) = (halyard_fn_auth::routes(), halyard_fn_tasks::routes(), halyard_fn_status::routes());
-    [auth.list(), tasks.list(), status.list()].into_iter().flatten().filter_map(of).collect()
+    let (auth, users) = (halyard_fn_auth::routes(), halyard_fn_users::routes());
+    let (tasks, status) = (halyard_fn_tasks::routes(), halyard_fn_status::routes());
+    [auth.list(), users.list(), tasks.list(), status.list()].into_iter().flatten().filter_map(of).collect()
 }

@@ -7,11 +7,6 @@ use crate::{error::AuthError, state::AppState};
 
 /// Publishes an epoch that a committed statement has raised. Should it fail, the caller hears so, and beat publishes it.
 pub async fn publish(state: &AppState, user: UserId, epoch: i64) -> Result<(), AuthError> {
-    state.sessions.bump_epoch(user, epoch, state.clock.now()).await?;
-    // It is out: a failure from here on costs beat one repeated write.
-    let noted = async { auth_epochs::published(&mut *state.pool.acquire().await?, user, epoch).await };
-    if let Err(error) = noted.await {
-        tracing::warn!(%error, "the published epoch stays owed");
-    }
-    Ok(())
+    let telling = state.sessions.bump_epoch(user, epoch, state.clock.now());
+    Ok(auth_epochs::tell(&state.pool, user, epoch, telling).await?)
 }

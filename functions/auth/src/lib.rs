@@ -5,7 +5,6 @@ mod epochs;
 mod error;
 mod fields;
 mod gate;
-pub mod if_match;
 mod init;
 pub mod merge_patch;
 mod new_password;

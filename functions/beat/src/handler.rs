@@ -23,7 +23,7 @@ const STEP: Duration = Duration::from_secs(12);
 
 /// The steps, in order. Revocations are the most urgent. The outbox comes before the leases: it takes doorbells that still wait in a queue for good for
 /// its own rows, and those that the leases ring are spoken for.
-const STEPS: [&str; 6] = ["epochs", "outbox", "leases", "lanes", "statistics", "nodes"];
+const STEPS: [&str; 7] = ["epochs", "outbox", "leases", "lanes", "statistics", "nodes", "audit"];
 
 /// The function.
 pub struct Beat {
@@ -61,7 +61,8 @@ impl Beat {
                 "outbox" => steps::outbox::sweep(self, &mut step).await,
                 "lanes" => steps::lanes::ring_silent(self, &mut step).await,
                 "statistics" => steps::statistics::fold(self, &mut step).await,
-                _ => steps::nodes::sweep(self, &mut step).await,
+                "nodes" => steps::nodes::sweep(self, &mut step).await,
+                _ => steps::audit::anchor(self, &mut step).await,
             }
         };
         match timeout_at(until, run).await {

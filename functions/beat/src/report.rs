@@ -20,6 +20,11 @@ impl Step {
         self.counts.insert(what.to_owned(), json!(before + n as u64));
     }
 
+    /// Says something that is no count.
+    pub fn tell(&mut self, what: &str, value: Value) {
+        self.counts.insert(what.to_owned(), value);
+    }
+
     /// Notes a part that did not work; the step goes on.
     pub fn note(&mut self, error: impl fmt::Display) {
         tracing::error!(%error, "a part of a step failed");

@@ -11,5 +11,6 @@ pub fn halyard() -> Registry {
         .with("halyard-fn-migrate", |host| Box::pin(halyard_fn_migrate::init(host)))
         .with("halyard-fn-status", |host| Box::pin(halyard_fn_status::init(host)))
         .with("halyard-fn-tasks", |host| Box::pin(halyard_fn_tasks::init(host)))
+        .with("halyard-fn-users", |host| Box::pin(halyard_fn_users::init(host)))
         .with("halyard-fn-worker", |host| Box::pin(halyard_fn_worker::init(host)))
 }

@@ -93,6 +93,22 @@ composed!(
 );
 
 composed!(
+    /// functions/users.
+    UsersConfig {
+        /// What every function reads.
+        common: CommonConfig,
+        /// Users, the audit log.
+        database: DatabaseConfig,
+        /// Revocations are put into the session cache; limits.
+        redis: RedisConfig,
+        /// Sessions.
+        tables: TableConfig,
+        /// How long a cached session may be trusted.
+        session_cache: SessionCacheConfig,
+    }
+);
+
+composed!(
     /// functions/tasks.
     TasksConfig {
         /// What every function reads.

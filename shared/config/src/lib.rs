@@ -12,7 +12,7 @@ mod vars;
 
 pub use functions::{
     AuthConfig, AuthorizerConfig, BeatConfig, CommonConfig, LeaseConfig, MigrateConfig, StatusConfig, TasksConfig,
-    WorkerConfig,
+    UsersConfig, WorkerConfig,
 };
 pub use reader::{ConfigError, FromVars, Reader, VarError};
 pub use secret::Secret;

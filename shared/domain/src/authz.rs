@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::user::Role;
+use crate::user::{Role, RuleBroken};
 
 /// What a caller may do beyond their own things.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -43,6 +43,19 @@ impl Permission {
             Self::SystemManage => "system:manage",
         }
     }
+
+    /// What stands before the colon of its name.
+    fn area(self) -> &'static str {
+        self.as_str().split(':').next().unwrap_or_default()
+    }
+}
+
+/// What may be granted by name: a permission, all of an area (`tasks:*`), or everything (`*`).
+pub fn check_grant(name: &str) -> Result<(), RuleBroken> {
+    let known = name == "*"
+        || Permission::ALL.iter().any(|p| p.as_str() == name)
+        || name.strip_suffix(":*").is_some_and(|area| Permission::ALL.iter().any(|p| p.area() == area));
+    known.then_some(()).ok_or(RuleBroken::Form("the name of a permission, all of an area as in `tasks:*`, or `*`"))
 }
 
 /// The permissions that a role brings.
@@ -74,5 +87,15 @@ impl Grants {
         let name = permission.as_str();
         let area = name.split(':').next().unwrap_or_default();
         self.0.iter().any(|g| g == "*" || g == name || g.strip_suffix(":*").is_some_and(|a| a == area))
+    }
+
+    /// Does whoever holds this set hold all of `other` as well? By name: the permissions of an area one by one are less than
+    /// the area, which may get another one tomorrow.
+    pub fn cover(&self, other: &Self) -> bool {
+        other.0.iter().all(|wanted| {
+            let area = wanted.split(':').next().unwrap_or_default();
+            let covers = |held: &String| held.strip_suffix(":*").is_some_and(|a| a == area);
+            self.0.iter().any(|held| held == "*" || held == wanted || (wanted != "*" && covers(held)))
+        })
     }
 }

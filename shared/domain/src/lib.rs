@@ -4,6 +4,7 @@
 //! (may this task move to that state, when does it run again, may this caller do that) is a pure function in
 //! this crate, so that it can be tested with tables and properties.
 
+pub mod audit;
 pub mod authz;
 pub mod clock;
 pub mod entropy;
@@ -12,6 +13,7 @@ pub mod histogram;
 pub mod ids;
 pub mod lane;
 pub mod retry;
+pub mod rights;
 pub mod session;
 pub mod task;
 pub mod user;

@@ -11,6 +11,7 @@ mod envelope;
 pub mod extract;
 mod gcra;
 pub mod guard;
+pub mod if_match;
 mod limit;
 mod problem;
 mod request;

@@ -1,10 +1,12 @@
 //! The number that ends every session of a user when it grows. PostgreSQL decides it; DynamoDB, which the authorizer
 //! reads, learns it from whoever raises it and, should that fail, from beat.
 
+use std::future::Future;
+
 use halyard_domain::UserId;
 use sqlx::PgConnection;
 
-use crate::{Now, Result};
+use crate::{Now, Pool, Result};
 
 /// A raised epoch that has not been confirmed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,5 +49,31 @@ pub async fn published(conn: &mut PgConnection, user: UserId, epoch: i64) -> Res
     sqlx::query!("delete from auth_epoch_outbox where user_id = $1 and auth_epoch <= $2", user.0, epoch)
         .execute(conn)
         .await?;
+    Ok(())
+}
+
+/// The epoch that is owed for a user.
+pub async fn owed_for(conn: &mut PgConnection, user: UserId) -> Result<Option<i64>> {
+    let row = sqlx::query_scalar!("select auth_epoch from auth_epoch_outbox where user_id = $1", user.0);
+    Ok(row.fetch_optional(conn).await?)
+}
+
+/// Waits for `telling`, which puts the epoch that a committed statement has raised to where sessions are verified, and notes
+/// that it is out. Should that fail, the caller is to hear so, and beat publishes the epoch.
+///
+/// # Errors
+/// What `telling` answers.
+pub async fn tell<E>(
+    pool: &Pool,
+    user: UserId,
+    epoch: i64,
+    telling: impl Future<Output = std::result::Result<(), E>>,
+) -> std::result::Result<(), E> {
+    telling.await?;
+    // It is out: a failure from here on costs beat one repeated write.
+    let noted = async { published(&mut *pool.acquire().await?, user, epoch).await };
+    if let Err(error) = noted.await {
+        tracing::warn!(%error, "the published epoch stays owed");
+    }
     Ok(())
 }

@@ -1,10 +1,10 @@
 //! Lanes: pauses, and what waits in them.
 
 use chrono::{DateTime, Utc};
-use halyard_domain::{Lane, UserId};
+use halyard_domain::Lane;
 use sqlx::PgConnection;
 
-use crate::{Now, Result, rows::parse};
+use crate::{Now, Result, audit, rows::parse};
 
 /// Tasks beyond this number are not counted: a long queue costs no more to look at than this.
 pub const COUNT_CAP: i64 = 10_000;
@@ -26,30 +26,49 @@ pub struct LaneDepth {
     pub oldest_ready_at: Option<DateTime<Utc>>,
 }
 
-/// Pauses a lane: it accepts and holds. What runs goes on.
-pub async fn pause(conn: &mut PgConnection, lane: Lane, by: Option<UserId>, now: Now) -> Result<()> {
+/// Pauses a lane, which is audited: it accepts and holds. What runs goes on. One that is paused already stays as it is.
+pub async fn pause(conn: &mut PgConnection, lane: Lane, entry: &audit::Entry<'_>, now: Now) -> Result<()> {
     sqlx::query!(
-        "update lanes set paused = true, paused_at = coalesce($2::timestamptz, statement_timestamp()), paused_by = $3
-         where lane = $1",
+        "with paused as (
+             update lanes set paused = true, paused_at = coalesce($2::timestamptz, statement_timestamp()), paused_by = $3
+             where lane = $1 and not paused returning paused_at
+         )
+         insert into audit_log (at, actor_id, action, target, detail, request_id)
+         select paused_at, $3, $4, $5, $6, $7 from paused",
         lane.as_str(),
         now,
-        by.map(|u| u.0),
+        entry.actor.map(|a| a.0),
+        entry.action,
+        entry.target,
+        entry.detail,
+        entry.request_id,
     )
     .execute(conn)
     .await?;
     Ok(())
 }
 
-/// Ends a pause, and makes the lane's doorbells due at once: those that rang during the pause found nothing to take.
-pub async fn resume(conn: &mut PgConnection, lane: Lane, now: Now) -> Result<()> {
+/// Ends a pause, which is audited, and makes the lane's doorbells due at once: those that rang during the pause found
+/// nothing to take.
+pub async fn resume(conn: &mut PgConnection, lane: Lane, entry: &audit::Entry<'_>, now: Now) -> Result<()> {
     sqlx::query!(
-        "with resumed as (
+        "with at as (
+             select coalesce($2::timestamptz, statement_timestamp()) as now
+         ), resumed as (
              update lanes set paused = false, paused_at = null, paused_by = null where lane = $1 and paused returning lane
+         ), kept as (
+             insert into audit_log (at, actor_id, action, target, detail, request_id)
+             select at.now, $3, $4, $5, $6, $7 from resumed, at
          )
-         update outbox o set ring_at = greatest(o.due_at, coalesce($2::timestamptz, statement_timestamp())), rings = 0
-         from resumed r where o.lane = r.lane",
+         update outbox o set ring_at = greatest(o.due_at, at.now), rings = 0
+         from resumed r, at where o.lane = r.lane",
         lane.as_str(),
         now,
+        entry.actor.map(|a| a.0),
+        entry.action,
+        entry.target,
+        entry.detail,
+        entry.request_id,
     )
     .execute(conn)
     .await?;

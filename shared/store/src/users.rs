@@ -9,6 +9,10 @@ use sqlx::PgConnection;
 
 use crate::{Now, Result, StoreError, audit, rows::parse};
 
+mod administration;
+
+pub use administration::{NewRights, Outcome, UserFilter, by_ids, change_rights, list};
+
 /// An account.
 #[derive(Debug, Clone, PartialEq)]
 pub struct User {
@@ -224,16 +228,26 @@ pub async fn update_profile(
     row.map(User::try_from).transpose()
 }
 
-/// Makes sure that the administrator exists: `true` when the account was made now. One that exists, under that name or
-/// that address, is left as it is, password included.
+/// Makes sure that the administrator exists: `true` when the account was made now, which is audited. One that exists, under
+/// that name or that address, is left as it is, password included.
 pub async fn ensure_admin(conn: &mut PgConnection, new: &NewUser, now: Now) -> Result<bool> {
-    let done = sqlx::query!(
-        "insert into users
-             (username, email, full_name, password_hash, role, email_verified, created_at, updated_at, password_changed_at)
-         select $1, $2, $3, $4, $5, true, c.now, c.now, c.now
-         from (select coalesce($6::timestamptz, statement_timestamp()) as now) c
-         where not exists (select from users where lower(username) = lower($1) or lower(email) = lower($2))
-         on conflict do nothing",
+    let made = sqlx::query_scalar!(
+        r#"
+        with c as (
+            select coalesce($6::timestamptz, statement_timestamp()) as now
+        ), made as (
+            insert into users
+                (username, email, full_name, password_hash, role, email_verified, created_at, updated_at, password_changed_at)
+            select $1, $2, $3, $4, $5, true, c.now, c.now, c.now from c
+            where not exists (select from users where lower(username) = lower($1) or lower(email) = lower($2))
+            on conflict do nothing
+            returning id, role
+        ), kept as (
+            insert into audit_log (at, action, target, detail)
+            select c.now, 'user.create', 'user:' || made.id, jsonb_build_object('role', made.role) from made, c
+        )
+        select count(*) as "n!" from made
+        "#,
         new.username,
         new.email,
         new.full_name,
@@ -241,9 +255,9 @@ pub async fn ensure_admin(conn: &mut PgConnection, new: &NewUser, now: Now) -> R
         new.role.as_str(),
         now,
     )
-    .execute(conn)
+    .fetch_one(conn)
     .await?;
-    Ok(done.rows_affected() == 1)
+    Ok(made == 1)
 }
 
 /// Replaces the hash of the same password by one of another cost, unless the password was changed meanwhile.

@@ -1,4 +1,4 @@
-mod audited;
+pub mod audited;
 mod guessing;
 mod keys;
 mod login;

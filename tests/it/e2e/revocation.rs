@@ -106,3 +106,23 @@ async fn a_new_password_ends_every_other_session_of_the_account() {
     is_refused_after_the_bound("a new password", &session, Instant::now()).await;
     user.get("/api/protected").await.expect(200);
 }
+
+/// Of an account of its own, which is of no use to others any more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disabled_account_is_refused_within_the_bound_and_cannot_sign_in() {
+    let target = target!();
+    let admin = target.admin().await;
+    let user = target.new_user("e2e-disabled").await;
+    for path in ["/api/protected", "/tasks"] {
+        user.get(path).await.expect(200);
+    }
+    let path = format!("/api/users/{}", user.user_id);
+    let changed = admin.patch(&path, json!({"account_status": "disabled"})).await.expect(200);
+    let ended = Instant::now();
+    assert_eq!(changed.json()["data"]["account_status"], "disabled");
+    is_refused_after_the_bound("a disabled account", &user, ended).await;
+    user.try_login().await.expect_problem(401, "invalid_credentials");
+    let query = format!("/api/audit?action=user.update&target=user:{}", user.user_id);
+    let kept = admin.get(&query).await.expect(200).json();
+    assert_eq!(kept["data"]["items"][0]["detail"]["after"]["account_status"], "disabled", "{kept}");
+}

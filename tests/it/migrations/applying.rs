@@ -131,8 +131,8 @@ async fn the_migrator_of_an_earlier_release_leaves_a_later_schema_alone() {
 async fn code_that_meets_an_earlier_schema_says_so_and_works_once_it_is_migrated() {
     let database = blank::database().await;
     let mut connection = database.connect().await;
-    let last = *versions().last().expect("migrations");
-    for target in [None, Some(last - 1)] {
+    // Second factors came with the migration after this one.
+    for target in [None, Some(5)] {
         if let Some(target) = target {
             migrator().run_direct(Some(target), &mut connection, false).await.expect("an earlier schema");
         }

@@ -2,8 +2,8 @@
 //! and a roll-back needs no database.
 
 mod applying;
-mod blank;
+pub mod blank;
 mod order;
-mod released;
+pub mod released;
 mod rules;
 mod statements;

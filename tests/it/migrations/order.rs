@@ -15,11 +15,18 @@ struct Step<'a> {
 ///
 /// A contract step is called `NNNN_contract_....sql` and begins with `-- contract of MMMM: why nothing uses it any more`,
 /// where MMMM is the expand step, which is in an earlier release.
+///
+/// An expand step may do what is objected to when it says why the last release survives it, in a line
+/// `-- accepted, <objection>: <why>`.
 fn complaints(step: &Step<'_>, released: &[i64]) -> Vec<String> {
     let name = format!("{:04}_{}.sql", step.version, step.description.replace(' ', "_"));
     let objections = objections(step.sql);
     if !step.description.starts_with("contract ") {
-        return objections.into_iter().map(|o| format!("{name} {o}")).collect();
+        let accepted: Vec<&str> = accepted(step.sql).collect();
+        let refused = objections.iter().filter(|o| !accepted.iter().any(|a| o.starts_with(a)));
+        let idle = accepted.iter().filter(|a| !objections.iter().any(|o| o.starts_with(**a)));
+        let refused = refused.map(|o| format!("{name} {o}"));
+        return refused.chain(idle.map(|a| format!("{name} accepts what it does not do: {a}"))).collect();
     }
     let first = step.sql.lines().next().unwrap_or_default();
     let declared = first.strip_prefix("-- contract of ").and_then(|rest| rest.split_once(": "));
@@ -32,6 +39,12 @@ fn complaints(step: &Step<'_>, released: &[i64]) -> Vec<String> {
         Some(_) if objections.is_empty() => vec![format!("{name} takes nothing away: it is no contract step")],
         Some(_) => Vec::new(),
     }
+}
+
+/// The objections that a step accepts with a reason.
+fn accepted(sql: &str) -> impl Iterator<Item = &str> {
+    let declared = sql.lines().filter_map(|line| line.strip_prefix("-- accepted, ")?.split_once(": "));
+    declared.filter(|(_, why)| !why.trim().is_empty()).map(|(objection, _)| objection)
 }
 
 #[test]
@@ -75,4 +88,27 @@ fn a_contract_step_says_so_and_waits_for_a_release() {
     }
     let fine = Step { version: 10, description: "contract task errors", sql: &marked };
     assert_eq!(complaints(&fine, &[1, 2, 3]), Vec::<String>::new());
+}
+
+#[test]
+fn an_expand_step_may_do_what_it_gives_a_reason_for_and_nothing_more() {
+    let trigger = "create trigger t before insert on tasks for each row execute function f()";
+    let objection = "changes what writes do";
+    let cases = [
+        (format!("-- accepted, {objection}: it only adds a time\n{trigger}"), vec![]),
+        (format!("-- accepted, {objection}: \n{trigger}"), vec![objection]),
+        (
+            format!("-- accepted, drops something: nobody reads it\n{trigger}"),
+            vec![objection, "accepts what it does not"],
+        ),
+        (
+            format!("-- accepted, {objection}: it only adds a time\n{trigger}; drop table tasks"),
+            vec!["drops something"],
+        ),
+    ];
+    for (sql, expected) in cases {
+        let found = complaints(&Step { version: 10, description: "task times", sql: &sql }, &[1, 2, 3]);
+        assert_eq!(found.len(), expected.len(), "{sql}: {found:?}");
+        assert!(expected.iter().all(|text| found.iter().any(|f| f.contains(text))), "{sql}: {found:?}");
+    }
 }

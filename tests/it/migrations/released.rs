@@ -11,7 +11,7 @@ use sqlx::{AssertSqlSafe, Column as _, Either, Executor as _, PgConnection, SqlS
 pub struct Released {
     pub release: String,
     pub migrations: Vec<ReleasedMigration>,
-    queries: Vec<ReleasedQuery>,
+    pub queries: Vec<ReleasedQuery>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -23,8 +23,8 @@ pub struct ReleasedMigration {
 }
 
 #[derive(Debug, Deserialize)]
-struct ReleasedQuery {
-    query: String,
+pub struct ReleasedQuery {
+    pub query: String,
     parameters: Vec<String>,
     /// Name, type, and whether the code reads it as something that may be null; `None` where it was not known.
     columns: Vec<(String, String, Option<bool>)>,

@@ -41,7 +41,10 @@ fn judge(statement: &[String], words: &[&str], made: &BTreeSet<&str>) -> Option<
         ["alter", ..] if words.contains(&"rename") => Some("renames something"),
         ["alter", ..] => Some("changes something other than a table"),
         ["create", "unique", "index", ..] | ["create", "index", ..] => judge_index(words, made),
-        ["create", "trigger", ..] | ["create", "or", "replace", "trigger", ..] => Some("changes what writes do"),
+        ["create", "trigger", ..] | ["create", "or", "replace", "trigger", ..] => {
+            let table = words.iter().position(|word| *word == "on").and_then(|at| words.get(at + 1))?;
+            (!made.contains(table)).then_some("changes what writes do")
+        }
         _ => None,
     }
 }
@@ -126,7 +129,7 @@ const REFUSED: [(&str, &str); 28] = [
     ("create trigger t before insert on tasks execute function f()", "changes what writes do"),
 ];
 
-const ACCEPTED: [&str; 9] = [
+const ACCEPTED: [&str; 10] = [
     "alter table tasks add column region text",
     "alter table tasks add column hops integer not null default 0, add column seen timestamptz",
     "alter table tasks alter column failures set default 1",
@@ -134,6 +137,7 @@ const ACCEPTED: [&str; 9] = [
     "create index concurrently if not exists tasks_by_type on tasks (task_type)",
     "create table t (id bigint primary key, name text not null unique); create unique index i on t (name);\
      alter table t add constraint c check (id > 0)",
+    "create table t (id bigint); create trigger g before update on t execute function f()",
     "insert into lanes (lane) values ('drop table lanes')",
     "update tasks set progress = '{}' where progress is null",
     "-- drop table tasks\ncreate or replace function f() returns int language sql as $$ select 1; $$",

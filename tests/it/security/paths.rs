@@ -2,7 +2,7 @@
 
 use halyard_tests::{TestApp, TestResponse};
 
-use super::table;
+use super::table::{self, ActsOn};
 
 /// A path, written so that something in between may read it as `path`.
 fn written_otherwise(path: &str) -> Vec<String> {
@@ -167,6 +167,10 @@ async fn a_variable_of_a_path_is_one_segment_and_an_id_or_nothing() {
     ];
     for route in table::routes().iter().filter(|route| route.line.acts_on.variable().is_some()) {
         for id in ids.iter().map(|id| (*id).to_owned()).chain(["a".repeat(5_000)]) {
+            // To accounts a number is an id.
+            if id.parse::<i64>().is_ok() && route.line.acts_on == ActsOn::Account {
+                continue;
+            }
             let path = route.path(&id);
             let answer = admin.request(route.method.clone(), &path).send().await;
             refused(&answer, &format!("{} {path}", route.method), &[404, 405]);

@@ -18,6 +18,8 @@ pub enum ActsOn {
     Task,
     /// The lane `{name}`, which belongs to the platform.
     Lane,
+    /// The account `{id}`, as those see it who look after all of them: a permission opens every one.
+    Account,
 }
 
 impl ActsOn {
@@ -25,7 +27,7 @@ impl ActsOn {
     pub fn variable(self) -> Option<&'static str> {
         match self {
             Self::Nothing | Self::OwnThings => None,
-            Self::Session | Self::Task => Some("{id}"),
+            Self::Session | Self::Task | Self::Account => Some("{id}"),
             Self::Lane => Some("{name}"),
         }
     }
@@ -102,6 +104,14 @@ const TABLE: &[Line] = &[
     line("GET /auth/sessions", ActsOn::OwnThings),
     line("DELETE /auth/sessions/{id}", ActsOn::Session).ends_sessions(),
     line("GET /.well-known/jwks.json", ActsOn::Nothing),
+    line("GET /api/users", ActsOn::Nothing).needs(Permission::UsersRead),
+    line("GET /api/users/{id}", ActsOn::Account).needs(Permission::UsersRead),
+    line("PATCH /api/users/{id}", ActsOn::Account)
+        .needs(Permission::UsersWrite)
+        .body(|_| json!({"role": "user", "permissions": ["tasks:read_all"], "account_status": "active"})),
+    line("GET /api/audit", ActsOn::Nothing).needs(Permission::SystemManage),
+    line("GET /api/audit/head", ActsOn::Nothing).needs(Permission::SystemManage),
+    line("GET /api/audit/verify", ActsOn::Nothing).needs(Permission::SystemManage),
     line("POST /tasks/submit", ActsOn::OwnThings).body(|_| {
         json!({"task_type": "sample", "data": {"message": "x", "list": [1, {"deep": true}]}, "priority": 5,
                "resources": {"cpu": 1, "gpu": false},
@@ -165,6 +175,7 @@ impl Known {
             ActsOn::Session => "sess_7ZZZZZZZZZZZZZZZZZZZZZZZZZ",
             ActsOn::Task => "task_7ZZZZZZZZZZZZZZZZZZZZZZZZZ",
             ActsOn::Lane => "low",
+            ActsOn::Account => "999999999",
             ActsOn::Nothing | ActsOn::OwnThings => "",
         })
     }

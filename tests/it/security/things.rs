@@ -56,7 +56,7 @@ impl Things {
         match of {
             ActsOn::Session => &self.sessions,
             ActsOn::Task => &self.tasks,
-            ActsOn::Nothing | ActsOn::OwnThings | ActsOn::Lane => &[],
+            ActsOn::Nothing | ActsOn::OwnThings | ActsOn::Lane | ActsOn::Account => &[],
         }
     }
 

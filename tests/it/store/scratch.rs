@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use chrono::{DateTime, Duration, Utc};
 use halyard_domain::{Entropy, Lane, Priority, TaskId, UserId, retry::RetryPolicy};
-use halyard_store::{Pool, tasks, tasks::NewTask};
+use halyard_store::{Pool, audit, tasks, tasks::NewTask};
 use serde_json::value::RawValue;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
@@ -90,6 +90,10 @@ pub fn claim(lane: Lane, limit: i64) -> tasks::Claim<'static> {
         worker_host: "host-1",
         lease: std::time::Duration::from_secs(15),
     }
+}
+
+pub fn entry(action: &str) -> audit::Entry<'_> {
+    audit::Entry { actor: Some(UserId(1)), action, target: "thing:1", detail: serde_json::json!({}), request_id: None }
 }
 
 pub fn json(text: &str) -> Box<RawValue> {

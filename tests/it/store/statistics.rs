@@ -92,7 +92,7 @@ async fn check(db: &Scratch, scope: Option<i64>) {
     assert_eq!(seen_types, by_type);
     assert_eq!(seen.peak_running, Some(brute.6));
     if let Some(user) = scope {
-        assert_eq!(statistics::user_counts(conn, UserId(user)).await.unwrap(), c);
+        assert_eq!(statistics::of_user(conn, UserId(user)).await.unwrap().counts, c);
     }
 }
 

@@ -1,6 +1,6 @@
 //! A task's way through the database.
 
-use super::scratch::{Scratch, claim, finished, json, retry, s, t0};
+use super::scratch::{Scratch, claim, entry, finished, json, retry, s, t0};
 use halyard_domain::{
     Lane, UserId,
     task::{AttemptEnd, AttemptHistory, TaskState, Verdict, verdict},
@@ -150,11 +150,11 @@ async fn what_is_not_due_or_paused_is_not_claimed() {
         (TaskState::Scheduled, t0() + s(1000), s(1000))
     );
     assert!(db.claim(Lane::Default, 10, t0() + s(999)).await.is_empty());
-    lanes::pause(conn, Lane::Default, Some(UserId(1)), Some(t0())).await.unwrap();
+    lanes::pause(conn, Lane::Default, &entry("lane.pause"), Some(t0())).await.unwrap();
     assert_eq!(lanes::paused(conn).await.unwrap(), [Lane::Default]);
     assert!(db.claim(Lane::Default, 10, t0() + s(1000)).await.is_empty());
     assert!(lanes::needing_doorbell(conn, s(0), Some(t0() + s(1000))).await.unwrap().is_empty());
-    lanes::resume(conn, Lane::Default, Some(t0())).await.unwrap();
+    lanes::resume(conn, Lane::Default, &entry("lane.resume"), Some(t0())).await.unwrap();
     assert_eq!(lanes::needing_doorbell(conn, s(0), Some(t0() + s(1000))).await.unwrap(), [(Lane::Default, 1)]);
     let depth = lanes::depths(conn, Some(t0())).await.unwrap();
     assert_eq!(depth.iter().map(|d| d.lane).collect::<Vec<_>>(), Lane::ALL);
@@ -335,7 +335,7 @@ async fn two_sweeps_do_not_ring_twice() {
     assert_eq!(sweep(at + s(75 + 134)).await, 0, "then by two");
     assert_eq!(sweep(at + s(75 + 135)).await, 20);
     let conn = &mut *db.pool.acquire().await.unwrap();
-    lanes::pause(conn, Lane::Default, None, Some(at)).await.unwrap();
+    lanes::pause(conn, Lane::Default, &entry("lane.pause"), Some(at)).await.unwrap();
     assert_eq!(sweep(at + s(4000)).await, 0, "a paused lane is left alone");
     db.done().await;
 }

@@ -5,7 +5,11 @@ mod change;
 use axum::{extract::State, response::IntoResponse};
 use halyard_auth::AuthnFailure;
 use halyard_domain::UserId;
-use halyard_http::{ApiResult, Caller, SessionCaller, Valid, rfc3339, success};
+use halyard_http::{
+    ApiResult, Caller, SessionCaller, Valid,
+    if_match::{self, Condition},
+    rfc3339, success,
+};
 use halyard_store::{
     statistics,
     users::{self, User},
@@ -14,12 +18,7 @@ use http::{HeaderMap, header};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::{
-    error::AuthError,
-    if_match::{self, Condition},
-    state::AppState,
-    view::UserView,
-};
+use crate::{error::AuthError, state::AppState, view::UserView};
 pub use change::Request;
 
 /// `data`.
@@ -35,8 +34,9 @@ struct Statistics {
     tasks_submitted: i64,
     tasks_completed: i64,
     tasks_failed: i64,
-    /// Not counted per user: unknown.
+    /// Unknown: calls are counted in Redis alone, which may forget them.
     total_api_calls: Option<i64>,
+    /// The last sign-in or the last task handed in, whichever was later.
     last_activity: Option<String>,
 }
 
@@ -85,15 +85,15 @@ async fn read(state: &AppState, id: UserId) -> Result<User, AuthError> {
 
 async fn answer(state: &AppState, user: User) -> Result<impl IntoResponse + use<>, AuthError> {
     let mut conn = state.pool.acquire().await?;
-    let counts = statistics::user_counts(&mut conn, user.id).await?;
+    let done = statistics::of_user(&mut conn, user.id).await?;
     let profile = Profile {
         user: UserView::from(&user),
         statistics: Statistics {
-            tasks_submitted: counts.submitted,
-            tasks_completed: counts.completed,
-            tasks_failed: counts.failed,
+            tasks_submitted: done.counts.submitted,
+            tasks_completed: done.counts.completed,
+            tasks_failed: done.counts.failed,
             total_api_calls: None,
-            last_activity: user.last_login.map(rfc3339),
+            last_activity: user.last_login.max(done.last_submitted_at).map(rfc3339),
         },
         preferences: user.preferences,
     };

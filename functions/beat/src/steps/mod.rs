@@ -1,5 +1,6 @@
 //! The steps of a beat.
 
+pub mod audit;
 pub mod epochs;
 pub mod lanes;
 pub mod leases;

@@ -2,9 +2,10 @@
 
 use axum::{extract::State, response::IntoResponse};
 use halyard_domain::Lane;
-use halyard_http::{ApiResult, AppPath, Permitted, SystemManage, success};
-use halyard_store::lanes;
+use halyard_http::{ApiResult, AppPath, Permitted, RequestInfo, SystemManage, success};
+use halyard_store::{audit, lanes};
 use serde::Serialize;
+use serde_json::json;
 
 use super::database;
 use crate::{error::TaskError, state::AppState};
@@ -21,10 +22,17 @@ pub async fn handler(
     State(state): State<AppState>,
     caller: Permitted<SystemManage>,
     AppPath(name): AppPath<String>,
+    info: RequestInfo,
 ) -> ApiResult<impl IntoResponse> {
     let name: Lane = name.parse().map_err(|_| TaskError::NoSuchLane)?;
     let now = state.clock.database_override();
-    let by = Some(caller.user_id);
-    database(&state, async |conn| lanes::pause(conn, name, by, now).await).await.map_err(TaskError::from)?;
+    let entry = audit::Entry {
+        actor: Some(caller.user_id),
+        action: "lane.pause",
+        target: &format!("lane:{name}"),
+        detail: json!({"address": info.address()}),
+        request_id: Some(&info.request_id().to_string()),
+    };
+    database(&state, async |conn| lanes::pause(conn, name, &entry, now).await).await.map_err(TaskError::from)?;
     Ok(success(Response { name, paused: true }))
 }

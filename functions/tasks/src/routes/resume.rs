@@ -6,7 +6,8 @@ use axum::{extract::State, response::IntoResponse};
 use halyard_domain::Lane;
 use halyard_http::{ApiResult, AppPath, Permitted, RequestInfo, SystemManage, success};
 use halyard_jobs::doorbell::{self, TraceIds};
-use halyard_store::lanes;
+use halyard_store::{audit, lanes};
+use serde_json::json;
 
 use super::{database, pause::Response};
 use crate::{error::TaskError, state::AppState};
@@ -19,19 +20,27 @@ const QUEUE: Duration = Duration::from_secs(2);
 /// Ends a lane's pause, and rings for what it held.
 pub async fn handler(
     State(state): State<AppState>,
-    _: Permitted<SystemManage>,
+    caller: Permitted<SystemManage>,
     AppPath(name): AppPath<String>,
     info: RequestInfo,
 ) -> ApiResult<impl IntoResponse> {
     let name: Lane = name.parse().map_err(|_| TaskError::NoSuchLane)?;
     let now = state.clock.database_override();
+    let request_id = info.request_id().to_string();
+    let entry = audit::Entry {
+        actor: Some(caller.user_id),
+        action: "lane.resume",
+        target: &format!("lane:{name}"),
+        detail: json!({"address": info.address()}),
+        request_id: Some(&request_id),
+    };
     let held = database(&state, async |conn| {
-        lanes::resume(conn, name, now).await?;
+        lanes::resume(conn, name, &entry, now).await?;
         let depths = lanes::depths(conn, now).await?;
         Ok(depths.into_iter().find(|lane| lane.lane == name).map_or(0, |lane| lane.ready))
     });
     let count = usize::try_from(held.await.map_err(TaskError::from)?.min(BELLS)).unwrap_or_default();
-    let ids = TraceIds { request_id: Some(info.request_id().to_string()), traceparent: Some(info.traceparent()) };
+    let ids = TraceIds { request_id: Some(request_id.clone()), traceparent: Some(info.traceparent()) };
     let rung = doorbell::ring(&*state.queue, &state.queues, name, Duration::ZERO, count, &ids, QUEUE);
     if let Err(error) = rung.await {
         tracing::warn!(%error, lane = %name, "doorbells were not taken; beat will ring");

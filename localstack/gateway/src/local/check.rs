@@ -2,7 +2,7 @@
 
 use halyard_config::{
     AuthConfig, AuthorizerConfig, BeatConfig, ConfigError, FromVars, MigrateConfig, StatusConfig, TasksConfig,
-    VarError, Vars, WorkerConfig,
+    UsersConfig, VarError, Vars, WorkerConfig,
 };
 
 use super::{error::LocalError, setup::failed};
@@ -39,6 +39,7 @@ fn load(binary: &str, vars: &Vars) -> Result<(), ConfigError> {
         "halyard-fn-migrate" => read::<MigrateConfig>(vars),
         "halyard-fn-status" => read::<StatusConfig>(vars),
         "halyard-fn-tasks" => read::<TasksConfig>(vars),
+        "halyard-fn-users" => read::<UsersConfig>(vars),
         "halyard-fn-worker" => read::<WorkerConfig>(vars),
         _ => Ok(()),
     }

@@ -10,7 +10,7 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 
 use super::field_error;
-use crate::{Problem, Validate, Violations};
+use crate::{FieldError, Problem, Validate, Violations};
 
 /// Lambda's limit on a request's payload, in bytes. Source: AWS Lambda Developer Guide, "Lambda quotas".
 const LIMIT: usize = 6 * 1024 * 1024;
@@ -81,6 +81,11 @@ fn parse<T: DeserializeOwned + Validate>(body: &[u8]) -> Result<T, Problem> {
         Err(error) if error.is_data() => return Err(locate::<T>(body)),
         Err(error) => return Err(Problem::bad_request("malformed_json", format!("the body is not JSON: {error}"))),
     };
+    // serde reads a struct out of a list, too: its fields in the order in which they happen to be written.
+    if body.trim_ascii_start().starts_with(b"[") {
+        let error = FieldError::new("", "invalid_type", "must be an object");
+        return Err(Problem::unprocessable(vec![error]));
+    }
     let mut violations = Violations::default();
     value.validate(&mut violations);
     violations.into_result()?;

@@ -24,6 +24,11 @@ pub struct PageQuery {
 pub struct Cursor(String);
 
 impl Cursor {
+    /// A cursor as the client gives it back, in a query that has other bounds than [`PageQuery`].
+    pub fn from_text(text: String) -> Self {
+        Self(text)
+    }
+
     /// Wraps the last item's key for the client.
     pub fn encode(key: &impl Display) -> String {
         URL_SAFE_NO_PAD.encode(key.to_string())

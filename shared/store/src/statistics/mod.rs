@@ -5,4 +5,4 @@ mod fold;
 mod overview;
 
 pub use fold::{fold, sample_running};
-pub use overview::{Counts, StatsOverview, TypeStats, WorkerStats, overview, user_counts};
+pub use overview::{Counts, StatsOverview, TypeStats, UserStats, WorkerStats, of_user, overview};

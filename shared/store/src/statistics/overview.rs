@@ -210,13 +210,23 @@ pub async fn overview(conn: &mut PgConnection, scope: Option<UserId>, now: Now) 
     })
 }
 
-/// What a user's tasks have come to: for their profile.
-pub async fn user_counts(conn: &mut PgConnection, user: UserId) -> Result<Counts> {
+/// What one user has done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UserStats {
+    /// Their tasks.
+    pub counts: Counts,
+    /// When they handed in the last one.
+    pub last_submitted_at: Option<DateTime<Utc>>,
+}
+
+/// What `user` has done, exactly.
+pub async fn of_user(conn: &mut PgConnection, user: UserId) -> Result<UserStats> {
     let row = sqlx::query!(
         r#"
         select coalesce(sum(submitted), 0)::bigint as "submitted!", coalesce(sum(completed), 0)::bigint as "completed!",
                coalesce(sum(failed), 0)::bigint as "failed!", coalesce(sum(cancelled), 0)::bigint as "cancelled!",
-               coalesce(sum(expired), 0)::bigint as "expired!", coalesce(sum(dead), 0)::bigint as "dead!"
+               coalesce(sum(expired), 0)::bigint as "expired!", coalesce(sum(dead), 0)::bigint as "dead!",
+               (select created_at from tasks where user_id = $1 order by id desc limit 1) as last_submitted
         from (
             select submitted, completed, failed, cancelled, expired, dead from stat_totals where user_id = $1
             union all
@@ -226,14 +236,15 @@ pub async fn user_counts(conn: &mut PgConnection, user: UserId) -> Result<Counts
     )
     .fetch_one(conn)
     .await?;
-    Ok(Counts {
+    let counts = Counts {
         submitted: row.submitted,
         completed: row.completed,
         failed: row.failed,
         cancelled: row.cancelled,
         expired: row.expired,
         dead: row.dead,
-    })
+    };
+    Ok(UserStats { counts, last_submitted_at: row.last_submitted })
 }
 
 fn per_hour(hours: &[HourRow], now: DateTime<Utc>) -> Option<f64> {

@@ -1,8 +1,8 @@
-//! The profile's version as an entity tag, and what `If-Match` asks of it (RFC 9110, section 13.1.1).
+//! A row's version as an entity tag, and what `If-Match` asks of it (RFC 9110, section 13.1.1).
 
 use http::{HeaderMap, header};
 
-/// The tag of a version. It stands for what PUT can change; the statistics beside it move on their own.
+/// The tag of a version. It stands for what the route's PUT or PATCH can change; what else an answer shows moves on its own.
 pub fn tag(version: i64) -> String {
     format!("\"{version}\"")
 }

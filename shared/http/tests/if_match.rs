@@ -1,6 +1,6 @@
 //! `If-Match` against a version.
 
-use halyard_fn_auth::if_match::{read, tag};
+use halyard_http::if_match::{read, tag};
 use http::{HeaderMap, HeaderValue, header};
 
 fn holds(lines: &[&'static str], version: i64) -> bool {

@@ -1,0 +1,25 @@
+//! `GET /api/users/{id}`
+
+use axum::{extract::State, response::IntoResponse};
+use halyard_domain::UserId;
+use halyard_http::{ApiResult, AppPath, Permitted, UsersRead, if_match, success};
+use halyard_store::users::{self, User};
+use http::header;
+
+use crate::{error::UsersError, state::AppState, view::UserView};
+
+/// One account.
+pub async fn handler(
+    State(state): State<AppState>,
+    _: Permitted<UsersRead>,
+    AppPath(id): AppPath<UserId>,
+) -> ApiResult<impl IntoResponse> {
+    let found = async { users::by_id(&mut *state.pool.acquire().await?, id).await };
+    let user = found.await.map_err(UsersError::from)?.ok_or(UsersError::NotFound)?;
+    Ok(answer(user))
+}
+
+/// The account and its entity tag.
+pub(super) fn answer(user: User) -> impl IntoResponse + use<> {
+    ([(header::ETAG, if_match::tag(user.version))], success(UserView::from(user)))
+}
