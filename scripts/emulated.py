@@ -57,6 +57,15 @@ def make_secrets(directory, redis_url):
             service.put_secret_value(SecretId=name, SecretString=value)
 
 
+def verify(sender):
+    """SES sends for addresses that it knows; an emulator believes at once that one is ours."""
+    service = boto3.client("sesv2")
+    try:
+        service.create_email_identity(EmailIdentity=sender)
+    except service.exceptions.AlreadyExistsException:
+        pass
+
+
 def require(path, password):
     with connect(path) as server:
         # A server that was protected before is asked again with what it knows.
@@ -118,4 +127,4 @@ def state_of(service, stack):
         raise
 
 
-{"answering": answering, "secrets": make_secrets, "delete": delete}[sys.argv[1]](*sys.argv[2:])
+{"answering": answering, "secrets": make_secrets, "sender": verify, "delete": delete}[sys.argv[1]](*sys.argv[2:])

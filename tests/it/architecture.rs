@@ -12,6 +12,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("halyard-store", &["halyard-domain"]),
     ("halyard-cloud", &["halyard-domain"]),
     ("halyard-jobs", &["halyard-domain", "halyard-store", "halyard-cloud"]),
+    ("halyard-mail", &["halyard-domain", "halyard-auth", "halyard-store", "halyard-cloud"]),
     ("halyard-http", &["halyard-domain", "halyard-auth"]),
     ("halyard-platform", &["halyard-domain", "halyard-auth", "halyard-config", "halyard-cloud", "halyard-http"]),
     ("halyard-authorizer", &["halyard-domain", "halyard-auth", "halyard-config", "halyard-cloud", "halyard-platform"]),

@@ -6,13 +6,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use halyard_cloud::{iam::READ_SECRET, secrets::SecretRef};
+use halyard_cloud::{
+    iam::{READ_SECRET, SEND_MAIL},
+    mail::MailError,
+    secrets::SecretRef,
+};
 use halyard_config::{
     AuthConfig, AuthorizerConfig, BeatConfig, ConfigError, FromVars as _, MigrateConfig, StatusConfig, TasksConfig,
     UsersConfig, Vars, WorkerConfig,
 };
 use halyard_domain::Lane;
-use halyard_gateway::template::{Grants, Inputs, Template};
+use halyard_gateway::template::{Grants, Inputs, Statement, Template};
 use halyard_tests::{
     Actor, TestApp,
     granted::{Use, allowed},
@@ -131,6 +135,9 @@ async fn every_loss(app: &TestApp) {
         app.execute(&format!("update outbox set lane = '{lane}' where lane = 'default'")).await;
     }
     app.forget_queues().await;
+    app.break_mail(Some(MailError::Unavailable("the test broke it".to_owned())));
+    app.user_named("late").await;
+    app.break_mail(None);
     let owed =
         "insert into auth_epoch_outbox (user_id, auth_epoch, since) select id, auth_epoch, now() from users limit 1";
     app.execute(owed).await;
@@ -138,6 +145,7 @@ async fn every_loss(app: &TestApp) {
     let report = app.beat().await;
     assert_eq!(report["failed"], json!([]), "{report}");
     assert_eq!(report["epochs"]["published"], 1, "{report}");
+    assert_eq!(report["mails"]["sent"], 1, "{report}");
     app.drain().await;
 }
 
@@ -160,7 +168,8 @@ async fn every_role_grants_what_its_function_uses_and_nothing_else() {
     app.admin().await.post("/tasks/queues/high/resume", json!({})).await.expect(200);
     app.drain_with_time().await;
     let text = text();
-    let grants = grants_of(&text, &[]);
+    let sends = [("MailFrom", "no-reply@halyard.test")];
+    let grants = grants_of(&text, &sends);
     let mut uses = app.ledger().used();
     for (function, more) in of_the_host(&grants) {
         uses.entry(function).or_default().extend(more);
@@ -178,11 +187,12 @@ async fn every_role_grants_what_its_function_uses_and_nothing_else() {
         ("Action: dynamodb:BatchWriteItem", "Action: dynamodb:*", "+ WorkerFunction: dynamodb:* on"),
         ("Resource: !GetAtt DefaultQueue.Arn", "Resource: \"*\"", "+ StatusFunction: sqs:GetQueueAttributes on *"),
         ("Resource: !GetAtt BeatLogs.Arn", "Resource: !GetAtt AuthLogs.Arn", "- BeatFunction: logs:PutLogEvents on"),
+        ("identity/${Identity}", "identity/*", "+ AuthFunction: ses:SendEmail on"),
         ("secret:${SecretsPrefix}/admin-??????", "secret:${SecretsPrefix}/redis-??????", "- MigrateFunction: secretsm"),
     ];
     for (from, to, found) in spoiled {
         assert!(text.contains(from), "the template no longer has {from:?}");
-        let all = differences(&grants_of(&text.replace(from, to), &[]), &uses);
+        let all = differences(&grants_of(&text.replace(from, to), &sends), &uses);
         assert!(all.iter().any(|line| line.starts_with(found)), "{to:?} goes unnoticed: {all:#?}");
     }
 }
@@ -236,6 +246,28 @@ fn a_function_is_given_only_secrets_that_it_reads() {
     let expected =
         ["ACCOUNT_KEY", "ADMIN_PASSWORD", "DATABASE_PASSWORD", "REDIS_PASSWORD", "TOKEN_KEY_SET", "TOKEN_SIGNING_KEY"];
     assert_eq!(seen, expected.into_iter().map(str::to_owned).collect(), "these are secrets");
+}
+
+#[test]
+fn only_who_writes_to_users_may_send_mail_and_as_one_sender_only() {
+    let mails = |parameters: &[(&str, &str)]| {
+        let of = |(function, grants): (String, Grants)| {
+            let statements = grants.statements.into_iter().filter(|s| s.actions.contains(&SEND_MAIL.to_owned()));
+            let sender = |s: &Statement| s.condition["StringEquals"]["ses:FromAddress"].as_str().map(str::to_owned);
+            statements.map(|s| (function.clone(), sender(&s), s.resources)).collect::<Vec<_>>()
+        };
+        grants_of(&text(), parameters).into_iter().flat_map(of).collect::<Vec<_>>()
+    };
+    assert_eq!(mails(&[]), [], "nobody without a sender");
+    let arn = |rest: &str| format!("arn:aws:ses:us-east-1:000000000000:{rest}");
+    let from = ("MailFrom", "no-reply@example.com");
+    let given = |resources: &[String]| {
+        let one = |function: &str| (function.to_owned(), Some(from.1.to_owned()), resources.to_vec());
+        vec![one("AuthFunction"), one("BeatFunction")]
+    };
+    assert_eq!(mails(&[from]), given(&[arn("identity/no-reply@example.com")]));
+    let more = [from, ("MailIdentity", "example.com"), ("MailConfigurationSet", "mails")];
+    assert_eq!(mails(&more), given(&[arn("identity/example.com"), arn("configuration-set/mails")]));
 }
 
 #[test]

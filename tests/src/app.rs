@@ -11,6 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use halyard_cloud::mail::MailTwin;
 use halyard_domain::{Clock, Entropy, ManualClock};
 use halyard_gateway::{RunningGateway, template::Stack};
 use halyard_platform::Twins;
@@ -25,7 +26,7 @@ use crate::{
     response::TestResponse,
     transport::{Boxed, Transport},
     trips::Trips,
-    unreliable::UnreliableQueue,
+    unreliable::{UnreliableMailer, UnreliableQueue},
     unreliable_table::UnreliableTable,
     wait,
 };
@@ -48,6 +49,8 @@ pub(crate) struct Parts {
     pub entropy: Arc<Entropy>,
     pub queue: Arc<UnreliableQueue>,
     pub table: Arc<UnreliableTable>,
+    pub mailer: Arc<UnreliableMailer>,
+    pub inbox: MailTwin,
     pub twins: Twins,
     pub ledger: Arc<Ledger>,
     pub database: TestDatabase,

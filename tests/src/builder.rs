@@ -7,6 +7,7 @@ use std::{
 };
 
 use halyard_cloud::{
+    mail::MailTwin,
     queue::{DeadLetter, Queue, QueueConfig, QueueName, QueueTwin},
     table::{Table, TableName, TableTwin},
 };
@@ -27,7 +28,7 @@ use crate::{
     routes::repository,
     seed,
     servers::{PrivatePostgres, PrivateRedis},
-    unreliable::UnreliableQueue,
+    unreliable::{UnreliableMailer, UnreliableQueue},
     unreliable_table::UnreliableTable,
 };
 
@@ -140,7 +141,10 @@ impl AppBuilder {
         let tables = stack.tables.values().map(|t| TableName(t.name.clone()));
         let twin: Arc<dyn Table> = Arc::new(TableTwin::in_memory(tables).expect("tables in memory"));
         let table = Arc::new(UnreliableTable::new(twin));
-        let twins = Twins { queue: queue.clone(), table: table.clone() };
+        let inbox = MailTwin::in_memory(Arc::clone(&clock), vec![value_of(&variables, "MAIL_FROM")]);
+        let inbox = inbox.expect("an inbox in memory");
+        let mailer = Arc::new(UnreliableMailer::new(Arc::new(inbox.clone())));
+        let twins = Twins { queue: queue.clone(), table: table.clone(), mail: mailer.clone() };
 
         let ledger = Arc::new(Ledger::default());
         let registry = granted::registry(&stack, &grants, &ledger);
@@ -148,6 +152,7 @@ impl AppBuilder {
         config.vars = for_every_function(&variables);
         config.vars.extend(self.vars.iter().cloned());
         config.twins = Some(twins.clone());
+        config.inbox = Some(Arc::new(inbox.clone()));
         (config.poll, config.tick) = (self.live, self.live);
         if let Some(peers) = self.trusted_peers {
             config.listen = Some((Ipv4Addr::LOCALHOST, free_port()).into());
@@ -166,6 +171,8 @@ impl AppBuilder {
             entropy,
             queue,
             table,
+            mailer,
+            inbox,
             twins,
             ledger,
             database,
@@ -183,11 +190,10 @@ impl AppBuilder {
             text = with_authorizer(&text, route, authorizer);
         }
         let template = Template::parse(&text).expect("the template");
-        let value = |name: &str| variables.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone()).expect(name);
         let mut inputs = Inputs::default();
         inputs.parameters.insert("SecretsPrefix".to_owned(), String::new());
         for (parameter, variable) in PARAMETERS {
-            inputs.parameters.insert((*parameter).to_owned(), value(variable));
+            inputs.parameters.insert((*parameter).to_owned(), value_of(variables, variable));
         }
         let grants = template.grants(&inputs).unwrap_or_else(|e| panic!("{e}"));
         (template.resolve(&inputs).expect("a resolved template"), grants)
@@ -202,6 +208,8 @@ const PARAMETERS: &[(&str, &str)] = &[
     ("TokenKeySet", "TOKEN_KEY_SET"),
     ("TokenSigningKey", "TOKEN_SIGNING_KEY"),
     ("AccountKey", "ACCOUNT_KEY"),
+    ("MailFrom", "MAIL_FROM"),
+    ("PublicUrl", "PUBLIC_URL"),
     ("AdminUsername", "ADMIN_USERNAME"),
     ("AdminEmail", "ADMIN_EMAIL"),
     ("AdminPassword", "ADMIN_PASSWORD"),
@@ -215,6 +223,10 @@ fn with_authorizer(text: &str, route: &str, authorizer: &str) -> String {
     let from = rest.find(key).expect("an authorizer") + key.len();
     let to = from + rest[from..].find("Authorizer").expect("its name") + "Authorizer".len();
     format!("{before}{}{authorizer}{}", &rest[..from], &rest[to..])
+}
+
+fn value_of(variables: &[(String, String)], name: &str) -> String {
+    variables.iter().find(|(n, _)| n == name).map(|(_, value)| value.clone()).expect("a variable of the seed")
 }
 
 /// What the template has no parameter for.

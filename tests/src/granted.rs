@@ -1,4 +1,4 @@
-//! The template's roles, kept: every function's queues and tables refuse what its role does not grant, as AWS would, and
+//! The template's roles, kept: every function's queues, tables and mailboxes refuse what its role does not grant, as AWS would, and
 //! a ledger remembers what each function asked for. Every application of every test runs like this.
 
 use std::{
@@ -10,7 +10,8 @@ use std::{
 
 use async_trait::async_trait;
 use halyard_cloud::{
-    iam::{QueueOperation, TableOperation},
+    iam::{QueueOperation, SEND_MAIL, TableOperation},
+    mail::{MailError, Mailer, Message, address_of},
     queue::{Depth, Outgoing, Queue, QueueError, QueueName, Received},
     table::{Condition, Item, Page, Table, TableError, TableName},
 };
@@ -53,7 +54,8 @@ pub fn registry(stack: &Stack, grants: &BTreeMap<String, Grants>, ledger: &Arc<L
             Box::pin(async move {
                 let twins = host.twins.clone().map(|twins| Twins {
                     queue: Arc::new(GrantedQueue { inner: twins.queue, role: Arc::clone(&role) }),
-                    table: Arc::new(GrantedTable { inner: twins.table, role }),
+                    table: Arc::new(GrantedTable { inner: twins.table, role: Arc::clone(&role) }),
+                    mail: Arc::new(GrantedMailer { inner: twins.mail, role }),
                 });
                 let (clock, entropy) = (Arc::clone(&host.clock), Arc::clone(&host.entropy));
                 init(&Host::new(host.vars.clone(), host.function.clone(), clock, entropy, twins)).await
@@ -68,6 +70,7 @@ struct Role {
     allowed: BTreeSet<Use>,
     queues: BTreeMap<String, String>,
     tables: String,
+    identities: String,
     ledger: Arc<Ledger>,
 }
 
@@ -84,6 +87,7 @@ impl Role {
             allowed: allowed(grants),
             queues: stack.queues.values().map(|q| (q.name.clone(), q.arn.clone())).collect(),
             tables: format!("arn:aws:dynamodb:{}:{}:table/", stack.region, stack.account),
+            identities: format!("arn:aws:ses:{}:{}:identity/", stack.region, stack.account),
             ledger: Arc::clone(ledger),
         }
     }
@@ -105,6 +109,10 @@ impl Role {
     fn queue(&self, operation: QueueOperation, queue: &QueueName) -> Result<(), QueueError> {
         let arn = self.queues.get(&queue.0).cloned().unwrap_or_else(|| queue.0.clone());
         self.ask(operation.action(), arn).map_err(QueueError::Unavailable)
+    }
+
+    fn mail(&self, from: &str) -> Result<(), MailError> {
+        self.ask(SEND_MAIL, format!("{}{}", self.identities, address_of(from))).map_err(MailError::Unavailable)
     }
 
     fn table(&self, operation: TableOperation, table: &TableName) -> Result<(), TableError> {
@@ -203,5 +211,19 @@ impl Table for GrantedTable {
     async fn query(&self, table: &TableName, pk: &str, after: Option<&str>, limit: u32) -> Result<Page, TableError> {
         self.role.table(TableOperation::Query, table)?;
         self.inner.query(table, pk, after, limit).await
+    }
+}
+
+#[derive(Debug)]
+struct GrantedMailer {
+    inner: Arc<dyn Mailer>,
+    role: Arc<Role>,
+}
+
+#[async_trait]
+impl Mailer for GrantedMailer {
+    async fn send(&self, message: &Message) -> Result<String, MailError> {
+        self.role.mail(&message.from)?;
+        self.inner.send(message).await
     }
 }

@@ -17,6 +17,7 @@ pub mod environment;
 pub mod granted;
 pub mod left_out;
 pub mod logs;
+mod mailbox;
 pub mod nginx;
 pub mod nginx_routes;
 pub mod process;

@@ -23,7 +23,7 @@ use tokio::net::TcpListener;
 pub struct Call {
     /// `sqs`, `dynamodb`, `secretsmanager`: what the request was signed for.
     pub service: String,
-    /// `SendMessageBatch`: the operation of `X-Amz-Target`.
+    /// `SendMessageBatch`: the operation of `X-Amz-Target`, or else method and path.
     pub operation: String,
     /// The queue's name, the table's name or the secret's, as the body names it.
     pub resource: String,
@@ -97,7 +97,12 @@ async fn forward(
     let header = |name: &str| parts.headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
     // `AWS4-HMAC-SHA256 Credential=key/20261123/us-east-1/sqs/aws4_request, SignedHeaders=..`
     let service = header("authorization").split('/').nth(3).unwrap_or_default().to_owned();
-    let operation = header("x-amz-target").rsplit('.').next().unwrap_or_default().to_owned();
+    let target = header("x-amz-target");
+    let operation = match target.rsplit('.').next() {
+        // A service without targets (REST) says it by method and path.
+        None | Some("") => format!("{} {}", parts.method, parts.uri.path()),
+        Some(operation) => operation.to_owned(),
+    };
     let call = Call { service, operation, resource: resource(&body) };
     calls.lock().unwrap_or_else(PoisonError::into_inner).push(call);
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use halyard_auth::keys;
 use halyard_cloud::{
+    mail::MailTwin,
     queue::QueueTwin,
     table::{TableName, TableTwin},
 };
@@ -61,6 +62,10 @@ pub fn variables(database_url: &str, redis_url: &str, namespace: &str) -> Vec<(S
         // The least that argon2 takes: what is hashed here protects nothing.
         ("ARGON2_MEMORY_KIB", "8"),
         ("ARGON2_ITERATIONS", "1"),
+        ("MAIL_FROM", "no-reply@halyard.test"),
+        ("PUBLIC_URL", "https://api.example.com"),
+        // Answers need not wait here for nobody to learn from them.
+        ("FORGOT_ANSWER_MS", "0"),
         ("ADMIN_USERNAME", "admin"),
         ("ADMIN_EMAIL", "admin@example.com"),
         ("ADMIN_PASSWORD", "admin123"),
@@ -83,6 +88,7 @@ pub async fn invoke_migrate(database_url: &str, now: DateTime<Utc>) -> Value {
     let twins = Twins {
         queue: Arc::new(QueueTwin::new(clock.clone(), []).expect("no queues")),
         table: Arc::new(TableTwin::in_memory([table]).expect("a table in memory")),
+        mail: Arc::new(MailTwin::in_memory(clock.clone(), Vec::new()).expect("mailboxes in memory")),
     };
     let host = Host::new(vars, "migrate", clock, entropy, Some(twins));
     let Function::Plain(migrate) = halyard_fn_migrate::init(&host).await.expect("migrate starts") else {

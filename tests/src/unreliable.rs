@@ -1,15 +1,18 @@
-//! A queue service that can be made to fail.
+//! A queue service and a mail service that can be made to fail.
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
 use async_trait::async_trait;
-use halyard_cloud::queue::{Depth, Outgoing, Queue, QueueError, QueueName, Received};
+use halyard_cloud::{
+    mail::{MailError, Mailer, Message},
+    queue::{Depth, Outgoing, Queue, QueueError, QueueName, Received},
+};
 
 /// The queues behind a switch.
 #[derive(Debug)]
@@ -76,5 +79,35 @@ impl Queue for UnreliableQueue {
     async fn depth(&self, queue: &QueueName) -> Result<Depth, QueueError> {
         self.check()?;
         self.inner.depth(queue).await
+    }
+}
+
+/// The mail service behind a switch.
+#[derive(Debug)]
+pub struct UnreliableMailer {
+    inner: Arc<dyn Mailer>,
+    broken: Mutex<Option<MailError>>,
+}
+
+impl UnreliableMailer {
+    /// Works until it is broken.
+    pub fn new(inner: Arc<dyn Mailer>) -> Self {
+        Self { inner, broken: Mutex::new(None) }
+    }
+
+    /// Breaks it so that it says this, or mends it.
+    pub fn set_broken(&self, error: Option<MailError>) {
+        *self.broken.lock().unwrap_or_else(PoisonError::into_inner) = error;
+    }
+}
+
+#[async_trait]
+impl Mailer for UnreliableMailer {
+    async fn send(&self, message: &Message) -> Result<String, MailError> {
+        let broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match broken {
+            Some(error) => Err(error),
+            None => self.inner.send(message).await,
+        }
     }
 }

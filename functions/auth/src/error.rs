@@ -10,6 +10,9 @@ use http::StatusCode;
 /// Seconds after which a caller may try again what a dependency refused.
 const RETRY_AFTER: u32 = 2;
 
+/// Seconds after which a mailbox may be written to again.
+const MAILBOX_RETRY: u32 = 60;
+
 /// An error of this area.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthError {
@@ -61,6 +64,16 @@ pub enum AuthError {
     /// All sessions are to end; that they have ended is not out yet.
     #[error("the sessions were not told that they have ended: {0}")]
     EndsOwed(Box<Self>),
+    /// A token from a mail that is good for nothing: unknown, used, replaced by a newer one, expired, or of an account that
+    /// has become another one since. Nobody is told which.
+    #[error("the token is good for nothing")]
+    BadMailToken,
+    /// The caller's address is verified already.
+    #[error("the address is verified")]
+    AlreadyVerified,
+    /// The caller's mailbox was written to too often.
+    #[error("too many mails to one mailbox")]
+    MailboxFull,
     /// The account or session that the caller's token names is gone.
     #[error("no such {0}")]
     NotFound(&'static str),
@@ -139,6 +152,17 @@ impl From<AuthError> for Problem {
                 down("the password was changed; sessions that the old one opened end within two minutes", &error)
             }
             AuthError::EndsOwed(error) => down("the sessions end within two minutes; it is not confirmed yet", &error),
+            AuthError::BadMailToken => {
+                let detail = "is unknown, used, replaced by a newer one, or has expired";
+                Self::new(
+                    StatusCode::UNPROCESSABLE_ENTITY,
+                    "token_invalid",
+                    "the token from the mail is not good any more",
+                )
+                .with_errors(vec![FieldError::new("/token", "token_invalid", detail)])
+            }
+            AuthError::AlreadyVerified => Self::conflict("already_verified", "the e-mail address is verified already"),
+            AuthError::MailboxFull => Self::too_many(MAILBOX_RETRY),
             AuthError::NotFound(what) => Self::not_found(format!("there is no such {what}")),
             AuthError::PreferencesTooLarge => {
                 let detail = "may have at most 16 KiB of JSON text, merged";

@@ -11,6 +11,7 @@ use halyard_auth::{
 };
 use halyard_cloud::redis::Guesses;
 use halyard_config::{AuthConfig, PasswordConfig};
+use halyard_mail::PostOffice;
 use halyard_platform::{Function, Host, InitError};
 
 use crate::{
@@ -41,6 +42,13 @@ pub async fn init(host: &Host) -> Result<Function, InitError> {
         pool,
         sessions,
         hasher: hasher(&config.password)?,
+        post: PostOffice::new(halyard_mail::Parts {
+            mailer: host.mailer(&config.mail)?,
+            from: config.mail.from,
+            public_url: config.mail.public_url,
+            entropy: Arc::clone(&host.entropy),
+        }),
+        forgot: config.forgot,
         verifier: Verifier::new(keys, rules.clone(), source, Arc::clone(&host.clock)),
         issuer: Issuer {
             keys: signing,

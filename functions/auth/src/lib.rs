@@ -25,7 +25,8 @@ pub use state::AppState;
 /// What this function serves.
 pub fn routes() -> Routes<AppState> {
     use routes::{
-        jwks, login, logout, logout_all, password, profile, refresh, register, sessions, step_up, two_factor, validate,
+        forgot, jwks, login, logout, logout_all, page, password, profile, refresh, register, reset, sessions, step_up,
+        two_factor, validate, verification, verify,
     };
     Routes::new()
         .post("/auth/register", Access::Public, Rate::per_minute(5), register::handler)
@@ -37,6 +38,12 @@ pub fn routes() -> Routes<AppState> {
         .post("/auth/logout", Access::Bearer, Rate::per_minute(20), logout::handler)
         .post("/auth/logout-all", Access::Bearer, Rate::per_minute(20), logout_all::handler)
         .post("/auth/password", Access::Bearer, Rate::per_minute(5), password::handler)
+        .post("/auth/password/forgot", Access::Public, Rate::per_account(5), forgot::handler)
+        .get("/auth/password/reset", Access::Public, Rate::none(), page::reset)
+        .post("/auth/password/reset", Access::Public, Rate::per_minute(5), reset::handler)
+        .get("/auth/email/verify", Access::Public, Rate::none(), page::verify)
+        .post("/auth/email/verify", Access::Public, Rate::per_minute(10), verify::handler)
+        .post("/auth/email/verification", Access::Bearer, Rate::per_minute(5), verification::handler)
         .post("/auth/step-up", Access::Bearer, Rate::per_minute(5), step_up::handler)
         .get("/auth/2fa", Access::Bearer, Rate::per_minute(20), two_factor::status)
         .post("/auth/2fa/setup", Access::Bearer, Rate::per_minute(5), two_factor::setup)

@@ -2,7 +2,7 @@
 
 use std::{ops::Deref, sync::Arc};
 
-use chrono::Duration;
+use chrono::{DateTime, Duration, Utc};
 use halyard_auth::{
     KeySet, SigningKey, SigningKeys, Verifier,
     account_key::AccountKey,
@@ -11,7 +11,9 @@ use halyard_auth::{
     token::{RefreshTokens, TokenRules},
 };
 use halyard_cloud::Sessions;
-use halyard_domain::{Clock, Entropy};
+use halyard_config::ForgotConfig;
+use halyard_domain::{Clock, Entropy, MailId};
+use halyard_mail::PostOffice;
 use halyard_store::Pool;
 
 use crate::{error::AuthError, gate::Gate};
@@ -38,6 +40,10 @@ pub struct Parts {
     pub gate: Gate,
     /// Whether a new password may be one that everybody uses.
     pub common_passwords: bool,
+    /// Mail.
+    pub post: PostOffice,
+    /// When who forgot a password is answered.
+    pub forgot: ForgotConfig,
     /// Wall clock and test clock.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -76,6 +82,16 @@ impl AppState {
     /// Puts the state together.
     pub fn new(parts: Parts) -> Self {
         Self(Arc::new(parts))
+    }
+
+    /// The id of a mail that is about to be caused.
+    pub fn mail_id(&self, now: DateTime<Utc>) -> MailId {
+        MailId(self.entropy.ulid(now))
+    }
+
+    /// Sends mails that a committed statement has caused, as far as that goes quickly.
+    pub async fn post_at_once(&self, mails: &[MailId]) {
+        self.post.at_once(&self.pool, mails, self.clock.database_override()).await;
     }
 }
 

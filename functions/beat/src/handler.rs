@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use halyard_cloud::{Sessions, queue::Queue};
 use halyard_domain::{Clock, Entropy};
 use halyard_jobs::doorbell::LaneQueues;
+use halyard_mail::PostOffice;
 use halyard_platform::{FunctionError, Handler, Invocation, Node};
 use halyard_store::{Connection, Now, Pool, StoreError};
 use serde_json::{Map, Value, json};
@@ -23,7 +24,7 @@ const STEP: Duration = Duration::from_secs(12);
 
 /// The steps, in order. Revocations are the most urgent. The outbox comes before the leases: it takes doorbells that still wait in a queue for good for
 /// its own rows, and those that the leases ring are spoken for.
-const STEPS: [&str; 7] = ["epochs", "outbox", "leases", "lanes", "statistics", "nodes", "audit"];
+const STEPS: [&str; 8] = ["epochs", "outbox", "leases", "lanes", "mails", "statistics", "nodes", "audit"];
 
 /// The function.
 pub struct Beat {
@@ -31,6 +32,7 @@ pub struct Beat {
     pub(crate) sessions: Sessions,
     pub(crate) queue: Arc<dyn Queue>,
     pub(crate) queues: LaneQueues,
+    pub(crate) post: PostOffice,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<Entropy>,
     pub(crate) node: Node,
@@ -60,6 +62,7 @@ impl Beat {
                 "leases" => steps::leases::reap(self, &mut step).await,
                 "outbox" => steps::outbox::sweep(self, &mut step).await,
                 "lanes" => steps::lanes::ring_silent(self, &mut step).await,
+                "mails" => steps::mails::send(self, &mut step).await,
                 "statistics" => steps::statistics::fold(self, &mut step).await,
                 "nodes" => steps::nodes::sweep(self, &mut step).await,
                 _ => steps::audit::anchor(self, &mut step).await,

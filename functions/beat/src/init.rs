@@ -5,6 +5,7 @@ use std::sync::Arc;
 use halyard_config::BeatConfig;
 use halyard_domain::Lane;
 use halyard_jobs::doorbell::LaneQueues;
+use halyard_mail::PostOffice;
 use halyard_platform::{Function, Host, InitError, Node};
 
 use crate::handler::Beat;
@@ -25,6 +26,12 @@ pub async fn init(host: &Host) -> Result<Function, InitError> {
         sessions: host.sessions(config.session_cache.bound).await?,
         queue: host.queue().await?,
         queues: LaneQueues::from_urls(Lane::ALL.map(|lane| (lane, config.queues.url(lane)))),
+        post: PostOffice::new(halyard_mail::Parts {
+            mailer: host.mailer(&config.mail)?,
+            from: config.mail.from,
+            public_url: config.mail.public_url,
+            entropy: Arc::clone(&host.entropy),
+        }),
         clock: Arc::clone(&host.clock),
         entropy: Arc::clone(&host.entropy),
         node: Node::new(&config.common.node),

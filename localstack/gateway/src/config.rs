@@ -8,6 +8,7 @@ use halyard_platform::Twins;
 
 use crate::{
     client::TrustedPeers,
+    inbox::Inbox,
     invoke::{Invoke, Limits, Naming, Registry},
     template::Stack,
 };
@@ -46,6 +47,8 @@ pub struct GatewayConfig {
     pub twins: Option<Twins>,
     /// What event source mappings poll; the twins' queues unless said otherwise.
     pub queue: Option<Arc<dyn Queue>>,
+    /// What `/_local/mail` shows; without it there is no such page.
+    pub inbox: Option<Arc<dyn Inbox>>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -69,6 +72,7 @@ impl GatewayConfig {
             vars: BTreeMap::new(),
             twins: None,
             queue: None,
+            inbox: None,
             clock,
             entropy,
             poll: true,

@@ -15,6 +15,7 @@ use crate::{
     client::{TrustedPeers, caller},
     cors,
     event::{Caller, RequestFacts, Response, function_event, response_from_json, response_from_typed},
+    inbox::{self, Inbox},
     invoke::{Invoke, InvokeError},
     routing::Router,
     template::{Api, Route},
@@ -36,6 +37,7 @@ pub(crate) struct HttpApi {
     pub buckets: Vec<Option<Bucket>>,
     pub authorizers: Authorizers,
     pub invoke: Arc<dyn Invoke>,
+    pub inbox: Option<Arc<dyn Inbox>>,
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<Entropy>,
     pub trusted: Vec<TrustedPeers>,
@@ -45,6 +47,11 @@ pub(crate) struct HttpApi {
 impl HttpApi {
     /// Answers a request whose body has arrived.
     pub async fn answer(&self, parts: Parts, body: Bytes, peer: IpAddr) -> Response {
+        if let Some(inbox) = &self.inbox
+            && inbox::is_asked_for(&parts, peer)
+        {
+            return inbox::answer(inbox.as_ref(), &parts).await;
+        }
         let is_head = parts.method == Method::HEAD;
         let origin = parts.headers.get(header::ORIGIN).cloned();
         let request_id = STANDARD.encode(self.entropy.bytes::<11>());

@@ -1,8 +1,8 @@
 //! What IAM must allow for each operation of the adapters. It stands beside them because only they know which calls they
 //! make; a test asks each on the wire.
 //!
-//! Source: Service Authorization Reference, "Actions, resources, and condition keys" for Amazon SQS, Amazon DynamoDB and
-//! AWS Secrets Manager. The batch operations of SQS need the permission of the single one.
+//! Source: Service Authorization Reference, "Actions, resources, and condition keys" for Amazon SQS, Amazon DynamoDB, AWS
+//! Secrets Manager and Amazon Simple Email Service v2. The batch operations of SQS need the permission of the single one.
 
 /// An operation of [`Queue`](crate::queue::Queue).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -65,3 +65,7 @@ impl TableOperation {
 
 /// What [`Secrets::get`](crate::secrets::Secrets::get) needs on the secret.
 pub const READ_SECRET: &str = "secretsmanager:GetSecretValue";
+
+/// What [`Mailer::send`](crate::mail::Mailer::send) needs on the identity that a mail comes from, and on the configuration
+/// set, if there is one.
+pub const SEND_MAIL: &str = "ses:SendEmail";

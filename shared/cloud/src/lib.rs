@@ -1,12 +1,13 @@
 //! The AWS-shaped and Redis dependencies behind narrow traits, and the stores that live in them.
 //!
-//! `queue` is SQS, `table` is DynamoDB; each has an adapter over the AWS SDK and a twin that runs inside one process.
+//! `queue` is SQS, `table` is DynamoDB, `mail` is SES; each has an adapter over the AWS SDK and a twin that runs inside one process.
 //! A twin exists only because a test runs the same contract against it and against the real service.
 
 pub mod aws;
 mod http;
 pub mod iam;
 pub mod key_store;
+pub mod mail;
 pub mod queue;
 pub mod redis;
 pub mod round_trips;

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use crate::{
-    AccountConfig, AdminConfig, CloudKind, DatabaseConfig, Environment, FromVars, KeyRotationConfig, NodeConfig,
-    PasswordConfig, QueueConfig, Reader, RedisConfig, SessionCacheConfig, SigningConfig, TableConfig, TokenConfig,
+    AccountConfig, AdminConfig, CloudKind, DatabaseConfig, Environment, ForgotConfig, FromVars, KeyRotationConfig,
+    MailConfig, NodeConfig, PasswordConfig, QueueConfig, Reader, RedisConfig, SessionCacheConfig, SigningConfig,
+    TableConfig, TokenConfig,
 };
 
 /// What every function reads.
@@ -73,6 +74,10 @@ composed!(
         password: PasswordConfig,
         /// Second factors, known devices, passwords that are refused.
         account: AccountConfig,
+        /// Mail to users.
+        mail: MailConfig,
+        /// Forgotten passwords.
+        forgot: ForgotConfig,
     }
 );
 
@@ -169,6 +174,8 @@ composed!(
         session_cache: SessionCacheConfig,
         /// Doorbells.
         queues: QueueConfig,
+        /// Mail that is owed.
+        mail: MailConfig,
     }
 );
 

@@ -4,6 +4,7 @@
 //! once, each with its variable's name and never with a secret's value.
 
 pub mod functions;
+mod mail;
 mod reader;
 mod secret;
 pub mod settings;
@@ -14,6 +15,7 @@ pub use functions::{
     AuthConfig, AuthorizerConfig, BeatConfig, CommonConfig, LeaseConfig, MigrateConfig, StatusConfig, TasksConfig,
     UsersConfig, WorkerConfig,
 };
+pub use mail::{ForgotConfig, MailConfig};
 pub use reader::{ConfigError, FromVars, Reader, VarError};
 pub use secret::Secret;
 pub use settings::{

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use halyard_config::{
-    AuthConfig, AuthorizerConfig, CommonConfig, DatabaseConfig, Environment, FromVars, MigrateConfig, PasswordConfig,
-    QueueConfig, RedisConfig, Secret, SigningConfig, StatusConfig, Vars,
+    AuthConfig, AuthorizerConfig, CommonConfig, DatabaseConfig, Environment, ForgotConfig, FromVars, MailConfig,
+    MigrateConfig, PasswordConfig, QueueConfig, RedisConfig, Secret, SigningConfig, StatusConfig, Vars,
 };
 use halyard_domain::Lane;
 
@@ -24,6 +24,8 @@ fn whole() -> Vars {
         ("TOKEN_KEY_SET", r#"{"keys":[]}"#),
         ("TOKEN_SIGNING_KEY", r#"{"kty":"OKP"}"#),
         ("ACCOUNT_KEY", "an-account-key-of-32-characters-or-more"),
+        ("PUBLIC_URL", "https://api.example.com/"),
+        ("MAIL_FROM", "no-reply@example.com"),
         ("ADMIN_PASSWORD", "correct horse battery staple"),
     ]
     .into_iter()
@@ -169,4 +171,31 @@ fn a_node_is_named_by_variable_or_by_log_stream() {
     let node = CommonConfig::load(&named).unwrap().node;
     assert_eq!((node.id.as_deref(), node.port, node.real_host), (Some("api-node-1"), Some(8000), true));
     assert!(!CommonConfig::load(&named.with("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9001")).unwrap().node.real_host);
+}
+
+#[test]
+fn mail_has_a_sender_if_any_and_links_that_nobody_reads_on_the_way() {
+    let config = MailConfig::load(&whole()).unwrap();
+    assert_eq!(config.from.as_deref(), Some("no-reply@example.com"));
+    assert_eq!(config.public_url, "https://api.example.com", "without its last slash");
+    assert_eq!(config.configuration_set, None);
+    assert_eq!(MailConfig::load(&whole().with("MAIL_FROM", "")).unwrap().from, None);
+    for bad in ["Halyard <a@b.example>", "a@b.example,c@d.example", "nobody", "a@b\r\nBcc: c@d.example", "@b.example"] {
+        assert_eq!(names(&MailConfig::load(&whole().with("MAIL_FROM", bad)).unwrap_err()), ["MAIL_FROM"], "{bad}");
+    }
+    let local = whole().with("HALYARD_ENV", "local").with("PUBLIC_URL", "http://127.0.0.1:8000");
+    assert_eq!(MailConfig::load(&local).unwrap().public_url, "http://127.0.0.1:8000");
+    for bad in
+        ["", "http://api.example.com", "https://", "ftp://a.example", "https://a.example/?q", "https://u@a.example"]
+    {
+        assert_eq!(names(&MailConfig::load(&whole().with("PUBLIC_URL", bad)).unwrap_err()), ["PUBLIC_URL"], "{bad}");
+    }
+}
+
+#[test]
+fn an_answer_that_tells_by_its_time_is_given_only_locally() {
+    assert_eq!(ForgotConfig::load(&whole()).unwrap().answer_after, Duration::from_millis(500));
+    let at_once = whole().with("FORGOT_ANSWER_MS", "0");
+    assert_eq!(names(&ForgotConfig::load(&at_once).unwrap_err()), ["FORGOT_ANSWER_MS"]);
+    assert!(ForgotConfig::load(&at_once.with("HALYARD_ENV", "local")).unwrap().answer_after.is_zero());
 }

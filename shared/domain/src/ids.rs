@@ -76,6 +76,11 @@ ulid_id!(
     ApiKeyId,
     "key_"
 );
+ulid_id!(
+    /// A mail: `mail_` and the 26 characters of a ULID.
+    MailId,
+    "mail_"
+);
 
 /// The host of an execution environment, as `/health/nodes` lists it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -12,6 +12,7 @@ pub mod guesses;
 pub mod histogram;
 pub mod ids;
 pub mod lane;
+pub mod mail;
 pub mod retry;
 pub mod rights;
 pub mod session;
@@ -20,5 +21,6 @@ pub mod user;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use entropy::Entropy;
-pub use ids::{ApiKeyId, NodeId, RequestId, SessionId, TaskId, UserId};
+pub use ids::{ApiKeyId, MailId, NodeId, RequestId, SessionId, TaskId, UserId};
 pub use lane::{Lane, Priority};
+pub use mail::MailKind;

@@ -12,12 +12,14 @@ use halyard_auth::{
 use halyard_cloud::{
     KeyStore, Sessions,
     aws::{AwsSettings, SdkConfig},
+    mail::{Mailer, SesMailer},
     queue::{Queue, SqsQueue},
     redis::{Redis, SessionCache},
     table::{DynamoTable, Table, TableName},
 };
 use halyard_config::{
-    CloudKind, CommonConfig, ConfigError, FromVars, QueueConfig, RedisConfig, TableConfig, TokenConfig, Vars,
+    CloudKind, CommonConfig, ConfigError, FromVars, MailConfig, QueueConfig, RedisConfig, TableConfig, TokenConfig,
+    Vars,
 };
 use halyard_domain::{Clock, Entropy, Lane};
 use halyard_http::HttpContext;
@@ -42,13 +44,15 @@ impl InitError {
     }
 }
 
-/// Queues and tables that live in the host's process.
+/// Queues, tables and mailboxes that live in the host's process.
 #[derive(Debug, Clone)]
 pub struct Twins {
     /// The queues.
     pub queue: Arc<dyn Queue>,
     /// The tables.
     pub table: Arc<dyn Table>,
+    /// The mailboxes.
+    pub mail: Arc<dyn Mailer>,
 }
 
 /// One execution environment's surroundings. Every environment has its own, and so its own connections.
@@ -129,6 +133,17 @@ impl Host {
         match self.twins()? {
             Some(twins) => Ok(twins.table),
             None => Ok(Arc::new(DynamoTable::new(self.sdk()))),
+        }
+    }
+
+    /// The mail service: SES, or the host's twin.
+    ///
+    /// # Errors
+    /// When the configuration is wrong, or asks for a twin that the host does not bring.
+    pub fn mailer(&self, config: &MailConfig) -> Result<Arc<dyn Mailer>, InitError> {
+        match self.twins()? {
+            Some(twins) => Ok(twins.mail),
+            None => Ok(Arc::new(SesMailer::new(self.sdk(), config.configuration_set.clone()))),
         }
     }
 

@@ -11,6 +11,7 @@ pub mod audit;
 pub mod auth_epochs;
 mod error;
 pub mod lanes;
+pub mod mails;
 mod migrate;
 pub mod nodes;
 mod options;

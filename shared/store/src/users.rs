@@ -2,7 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use halyard_domain::{
-    UserId,
+    MailId, MailKind, UserId,
+    mail::HEAD_START,
     user::{AccountStatus, Role},
 };
 use sqlx::PgConnection;
@@ -133,23 +134,46 @@ impl TryFrom<Row> for User {
     }
 }
 
-/// Adds an account.
+/// Adds an account, and owes it the mail that verifies its address.
 ///
 /// # Errors
 /// `Conflict(UsernameTaken | EmailTaken)`.
-pub async fn insert(conn: &mut PgConnection, new: &NewUser, now: Now) -> Result<User> {
+pub async fn insert(conn: &mut PgConnection, new: &NewUser, verification: MailId, now: Now) -> Result<User> {
+    let kind = MailKind::VerifyEmail;
     sqlx::query_as!(
         Row,
-        "insert into users (username, email, full_name, password_hash, role, created_at, updated_at, password_changed_at)
-         select $1, $2, $3, $4, $5, c.now, c.now, c.now
-         from (select coalesce($6::timestamptz, statement_timestamp()) as now) c
-         returning *",
+        r#"
+        with at as (
+            select coalesce($6::timestamptz, statement_timestamp()) as now
+        ), made as (
+            insert into users
+                (username, email, full_name, password_hash, role, created_at, updated_at, password_changed_at)
+            select $1, $2, $3, $4, $5, at.now, at.now, at.now from at
+            returning *
+        ), mailed as (
+            insert into mails (id, user_id, kind, recipient, name, created_at, due_at, until)
+            select $7, m.id, $8, m.email, coalesce(m.full_name, m.username), at.now,
+                   at.now + make_interval(secs => $9), at.now + make_interval(secs => $10)
+            from made m, at where mail_allowed($8, m.email, at.now)
+        )
+        select id as "id!", username as "username!", email as "email!", full_name, department, role as "role!",
+               permissions as "permissions!", status as "status!", email_verified as "email_verified!",
+               two_factor_enabled as "two_factor_enabled!", password_hash as "password_hash!",
+               preferences as "preferences!", created_at as "created_at!", updated_at as "updated_at!", last_login,
+               login_count as "login_count!", password_changed_at as "password_changed_at!", version as "version!",
+               auth_epoch as "auth_epoch!"
+        from made
+        "#,
         new.username,
         new.email,
         new.full_name,
         new.password_hash,
         new.role.as_str(),
         now,
+        verification.0,
+        kind.as_str(),
+        HEAD_START.as_seconds_f64(),
+        kind.worth().as_seconds_f64(),
     )
     .fetch_one(conn)
     .await?
@@ -190,7 +214,17 @@ pub async fn record_login(conn: &mut PgConnection, id: UserId, now: Now) -> Resu
     Ok(())
 }
 
-/// Changes a profile. `None` when there is no such account, or its version is not `expected_version`.
+/// The mails that a change of the address causes.
+#[derive(Debug, Clone, Copy)]
+pub struct AddressMails {
+    /// Verifies the new one.
+    pub verification: MailId,
+    /// Tells the old one.
+    pub notice: MailId,
+}
+
+/// Changes a profile; owes the mails that go with it when the address becomes another one. `None` when there is no such
+/// account, or its version is not `expected_version`.
 ///
 /// # Errors
 /// `Conflict(EmailTaken)`.
@@ -199,20 +233,50 @@ pub async fn update_profile(
     id: UserId,
     change: &ProfileChange,
     expected_version: Option<i64>,
+    mails: AddressMails,
     now: Now,
 ) -> Result<Option<User>> {
+    let (verify, tell) = (MailKind::VerifyEmail, MailKind::EmailChanged);
     let row = sqlx::query_as!(
         Row,
-        "update users set
-             full_name = case when $3 then $4 else full_name end,
-             department = case when $5 then $6 else department end,
-             email = coalesce($7, email),
-             email_verified = email_verified and ($7::text is null or lower($7) = lower(email)),
-             preferences = coalesce($8, preferences),
-             version = version + 1,
-             updated_at = coalesce($9::timestamptz, statement_timestamp())
-         where id = $1 and ($2::bigint is null or version = $2)
-         returning *",
+        r#"
+        with at as (
+            select coalesce($9::timestamptz, statement_timestamp()) as now
+        ), before as (
+            select id, email from users where id = $1 and ($2::bigint is null or version = $2) for no key update
+        ), changed as (
+            update users u set
+                full_name = case when $3 then $4 else full_name end,
+                department = case when $5 then $6 else department end,
+                email = coalesce($7, u.email),
+                email_verified = email_verified and ($7::text is null or lower($7) = lower(u.email)),
+                preferences = coalesce($8, preferences),
+                version = version + 1,
+                updated_at = at.now
+            from before, at where u.id = before.id
+            returning u.*
+        ), moved as materialized (
+            select c.id, c.email, before.email as old_email, coalesce(c.full_name, c.username) as name
+            from changed c join before using (id) where lower(c.email) <> lower(before.email)
+        ), verified as (
+            insert into mails (id, user_id, kind, recipient, name, created_at, due_at, until)
+            select $10, m.id, $12, m.email, m.name, at.now,
+                   at.now + make_interval(secs => $14), at.now + make_interval(secs => $15)
+            from moved m, at where mail_allowed($12, m.email, at.now)
+        ), told as (
+            insert into mails (id, user_id, kind, recipient, name, created_at, due_at, until)
+            select $11, m.id, $13, m.old_email, m.name, at.now,
+                   at.now + make_interval(secs => $14), at.now + make_interval(secs => $16)
+            from moved m, at
+        )
+        select id as "id!", username as "username!", email as "email!", full_name, department, role as "role!",
+               permissions as "permissions!", status as "status!", email_verified as "email_verified!",
+               two_factor_enabled as "two_factor_enabled!", password_hash as "password_hash!",
+               preferences as "preferences!", created_at as "created_at!", updated_at as "updated_at!", last_login,
+               login_count as "login_count!", password_changed_at as "password_changed_at!", version as "version!",
+               auth_epoch as "auth_epoch!"
+        from changed
+        "#,
         id.0,
         expected_version,
         change.full_name.is_some(),
@@ -222,6 +286,13 @@ pub async fn update_profile(
         change.email,
         change.preferences,
         now,
+        mails.verification.0,
+        mails.notice.0,
+        verify.as_str(),
+        tell.as_str(),
+        HEAD_START.as_seconds_f64(),
+        verify.worth().as_seconds_f64(),
+        tell.worth().as_seconds_f64(),
     )
     .fetch_optional(conn)
     .await?;
@@ -277,17 +348,20 @@ pub struct PasswordChange<'a> {
     pub old_hash: &'a str,
     /// The new one's.
     pub new_hash: &'a str,
+    /// The mail that tells its owner.
+    pub notice: MailId,
 }
 
-/// Changes a password, raises the `auth_epoch`, notes that it is owed and records who did it, in one statement: a
-/// transaction of several would hold the account's row when its environment is frozen in between. Answers with the new
-/// epoch; `None` when the account has another password by now, or may not be used.
+/// Changes a password, raises the `auth_epoch`, notes that it is owed, owes the owner a mail and records who did it, in one
+/// statement: a transaction of several would hold the account's row when its environment is frozen in between. Answers with
+/// the new epoch; `None` when the account has another password by now, or may not be used.
 pub async fn change_password(
     conn: &mut PgConnection,
     change: &PasswordChange<'_>,
     entry: &audit::Entry<'_>,
     now: Now,
 ) -> Result<Option<i64>> {
+    let notice = MailKind::PasswordChanged;
     let row = sqlx::query!(
         r#"
         with at as (
@@ -295,7 +369,12 @@ pub async fn change_password(
         ), changed as (
             update users set password_hash = $3, password_changed_at = at.now, auth_epoch = auth_epoch + 1
             from at where id = $1 and password_hash = $2 and status = 'active'
-            returning id, auth_epoch
+            returning id, auth_epoch, email, coalesce(full_name, username) as name
+        ), mailed as (
+            insert into mails (id, user_id, kind, recipient, name, created_at, due_at, until)
+            select $10, c.id, $11, c.email, c.name, at.now,
+                   at.now + make_interval(secs => $12), at.now + make_interval(secs => $13)
+            from changed c, at
         )
         select auth_epoch, owe_epoch(id, auth_epoch, at.now), keep_audit(at.now, $5, $6, $7, $8, $9) from changed, at
         "#,
@@ -308,6 +387,10 @@ pub async fn change_password(
         entry.target,
         entry.detail,
         entry.request_id,
+        change.notice.0,
+        notice.as_str(),
+        HEAD_START.as_seconds_f64(),
+        notice.worth().as_seconds_f64(),
     )
     .fetch_optional(conn)
     .await?;

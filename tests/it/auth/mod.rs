@@ -1,4 +1,5 @@
 pub mod audited;
+mod forgot;
 mod guessing;
 mod keys;
 mod login;
@@ -9,7 +10,9 @@ mod profile;
 mod races;
 mod refresh;
 mod register;
+mod reset;
 mod revocation;
 mod sessions;
 mod two_factor;
 mod validate;
+mod verify;

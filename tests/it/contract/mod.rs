@@ -9,6 +9,7 @@ mod dead_endpoint;
 mod guesses;
 mod iam;
 mod limits;
+mod mail;
 mod queue;
 mod reconnect;
 mod redis;

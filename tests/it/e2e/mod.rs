@@ -14,6 +14,7 @@ mod left_out;
 mod limits;
 mod lists;
 mod logs;
+mod mail;
 mod ownership;
 mod queues;
 mod revocation;

@@ -95,6 +95,13 @@ const TABLE: &[Line] = &[
     line("POST /auth/logout-all", ActsOn::OwnThings).ends_sessions(),
     line("POST /auth/password", ActsOn::OwnThings)
         .body(|_| json!({"current_password": "not the password", "new_password": "another horse battery"})),
+    line("POST /auth/password/forgot", ActsOn::Nothing).body(|n| json!({"email": format!("nobody{n}@example.com")})),
+    line("GET /auth/password/reset", ActsOn::Nothing),
+    line("POST /auth/password/reset", ActsOn::Nothing)
+        .body(|_| json!({"token": "hm_nonsense", "new_password": "another horse battery"})),
+    line("GET /auth/email/verify", ActsOn::Nothing),
+    line("POST /auth/email/verify", ActsOn::Nothing).body(|_| json!({"token": "hm_nonsense"})),
+    line("POST /auth/email/verification", ActsOn::OwnThings),
     line("POST /auth/step-up", ActsOn::OwnThings).body(|_| json!({"password": "not the password", "otp": "000000"})),
     line("GET /auth/2fa", ActsOn::OwnThings),
     line("POST /auth/2fa/setup", ActsOn::OwnThings),

@@ -1,11 +1,20 @@
 //! Accounts, nodes, and the pool.
 
 use super::scratch::{Scratch, s, t0};
-use halyard_domain::{NodeId, user::Role};
+use halyard_domain::{Entropy, MailId, NodeId, user::Role};
 use halyard_store::{
     Constraint, StoreError, audit, nodes,
-    users::{self, NewUser, ProfileChange},
+    users::{self, AddressMails, NewUser, ProfileChange},
 };
+
+/// The id of a mail that nobody else writes.
+fn a_mail() -> MailId {
+    MailId(Entropy::from_os().expect("randomness").ulid(t0()))
+}
+
+fn two_mails() -> AddressMails {
+    AddressMails { verification: a_mail(), notice: a_mail() }
+}
 
 fn ada() -> NewUser {
     NewUser {
@@ -21,12 +30,12 @@ fn ada() -> NewUser {
 async fn names_and_addresses_are_unique_without_regard_to_case() {
     let db = Scratch::new().await;
     let conn = &mut *db.pool.acquire().await.unwrap();
-    let user = users::insert(conn, &ada(), Some(t0())).await.unwrap();
+    let user = users::insert(conn, &ada(), a_mail(), Some(t0())).await.unwrap();
     let same_name = NewUser { username: "ADA".into(), email: "other@example.org".into(), ..ada() };
     let same_mail = NewUser { username: "other".into(), email: "ada@EXAMPLE.org".into(), ..ada() };
-    let refused = users::insert(conn, &same_name, None).await;
+    let refused = users::insert(conn, &same_name, a_mail(), None).await;
     assert!(matches!(refused, Err(StoreError::Conflict(Constraint::UsernameTaken))), "{refused:?}");
-    let refused = users::insert(conn, &same_mail, None).await;
+    let refused = users::insert(conn, &same_mail, a_mail(), None).await;
     assert!(matches!(refused, Err(StoreError::Conflict(Constraint::EmailTaken))), "{refused:?}");
     for login in ["ada", "ADA", "ada@example.ORG"] {
         assert_eq!(users::by_login(conn, login).await.unwrap().as_ref(), Some(&user));
@@ -42,26 +51,30 @@ async fn names_and_addresses_are_unique_without_regard_to_case() {
 async fn a_profile_changes_only_what_is_given_and_only_from_the_version_expected() {
     let db = Scratch::new().await;
     let conn = &mut *db.pool.acquire().await.unwrap();
-    let user = users::insert(conn, &ada(), Some(t0())).await.unwrap();
+    let user = users::insert(conn, &ada(), a_mail(), Some(t0())).await.unwrap();
     let change = ProfileChange { full_name: Some(Some("Ada L.".into())), ..ProfileChange::default() };
-    let changed = users::update_profile(conn, user.id, &change, Some(1), Some(t0() + s(1))).await.unwrap().unwrap();
+    let changed =
+        users::update_profile(conn, user.id, &change, Some(1), two_mails(), Some(t0() + s(1))).await.unwrap().unwrap();
     assert_eq!((changed.version, changed.full_name.as_deref(), changed.updated_at), (2, Some("Ada L."), t0() + s(1)));
-    assert!(users::update_profile(conn, user.id, &change, Some(1), None).await.unwrap().is_none(), "stale version");
+    assert!(
+        users::update_profile(conn, user.id, &change, Some(1), two_mails(), None).await.unwrap().is_none(),
+        "stale version"
+    );
     let change = ProfileChange {
         full_name: Some(None),
         department: Some(Some("Engines".into())),
         email: Some("countess@example.org".into()),
         preferences: Some(serde_json::json!({"timezone": "UTC"})),
     };
-    let changed = users::update_profile(conn, user.id, &change, None, None).await.unwrap().unwrap();
+    let changed = users::update_profile(conn, user.id, &change, None, two_mails(), None).await.unwrap().unwrap();
     assert_eq!((changed.full_name, changed.department.as_deref()), (None, Some("Engines")));
     assert_eq!((changed.email.as_str(), changed.email_verified), ("countess@example.org", false));
     assert_eq!(changed.preferences["timezone"], "UTC");
-    users::insert(conn, &NewUser { username: "bob".into(), email: "bob@example.org".into(), ..ada() }, None)
+    users::insert(conn, &NewUser { username: "bob".into(), email: "bob@example.org".into(), ..ada() }, a_mail(), None)
         .await
         .unwrap();
     let taken = ProfileChange { email: Some("BOB@example.org".into()), ..ProfileChange::default() };
-    let refused = users::update_profile(conn, user.id, &taken, None, None).await;
+    let refused = users::update_profile(conn, user.id, &taken, None, two_mails(), None).await;
     assert!(matches!(refused, Err(StoreError::Conflict(Constraint::EmailTaken))));
     db.done().await;
 }
@@ -75,8 +88,13 @@ async fn the_administrator_is_made_once() {
     let again = NewUser { password_hash: "other".into(), ..admin };
     assert!(!users::ensure_admin(conn, &again, Some(t0())).await.unwrap());
     assert_eq!(users::by_login(conn, "ada").await.unwrap().unwrap().password_hash, "$argon2id$");
-    let next =
-        users::insert(conn, &NewUser { username: "bob".into(), email: "b@example.org".into(), ..ada() }, None).await;
+    let next = users::insert(
+        conn,
+        &NewUser { username: "bob".into(), email: "b@example.org".into(), ..ada() },
+        a_mail(),
+        None,
+    )
+    .await;
     assert_eq!(next.unwrap().id.0, 2, "no number is lost");
     db.done().await;
 }
@@ -189,7 +207,7 @@ async fn a_statement_that_was_given_up_does_not_answer_the_next_caller() {
     {
         let mut conn = pool.acquire().await.unwrap();
         let mut open = sqlx::Connection::begin(&mut *conn).await.unwrap();
-        users::insert(&mut open, &ada(), None).await.unwrap();
+        users::insert(&mut open, &ada(), a_mail(), None).await.unwrap();
     }
     assert!(users::by_login(&mut pool.acquire().await.unwrap(), "ada").await.unwrap().is_none());
     pool.close().await;

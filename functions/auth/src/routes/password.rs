@@ -3,7 +3,7 @@
 use axum::extract::State;
 use halyard_auth::{AuthnFailure, Principal};
 use halyard_domain::{
-    SessionId,
+    MailId, SessionId,
     user::{AccountStatus, check_password},
 };
 use halyard_http::{ApiResult, RequestInfo, SessionCaller, Success, Valid, Validate, Violations, stepped_up, success};
@@ -59,9 +59,11 @@ pub async fn handler(
     }
     new_password::check(&state, "/new_password", &new, &[&user.username, &user.email])?;
     let others = live_sessions(&state, user.id).await?.iter().filter(|other| other.id != session).count();
-    let epoch = commit(&state, session, &user, &new, &info).await?;
+    let notice = state.mail_id(state.clock.now());
+    let epoch = commit(&state, session, &user, (&new, notice), &info).await?;
     // From here on the password is the new one, whatever the session table says to it.
     let told = tell(&state, &caller, session, epoch).await;
+    state.post_at_once(&[notice]).await;
     told.map_err(|error| AuthError::SessionsOwed(Box::new(error)))?;
     Ok(success(AllEnded { sessions_ended: others }))
 }
@@ -76,16 +78,16 @@ pub(super) async fn sure_of(state: &AppState, caller: &Principal, session: Sessi
     if live { Ok(user) } else { Err(AuthnFailure::Revoked.into()) }
 }
 
-/// Writes the new hash, the higher epoch and the note of it, all or nothing; answers with the epoch.
+/// Writes the new hash, the higher epoch, the mail to its owner and the note of it, all or nothing; answers with the epoch.
 async fn commit(
     state: &AppState,
     session: SessionId,
     user: &User,
-    new: &str,
+    (new, notice): (&str, MailId),
     info: &RequestInfo,
 ) -> Result<i64, AuthError> {
     let hash = state.hasher.hash(new, &state.entropy).await?;
-    let change = PasswordChange { user: user.id, old_hash: &user.password_hash, new_hash: &hash };
+    let change = PasswordChange { user: user.id, old_hash: &user.password_hash, new_hash: &hash, notice };
     let entry = audit::Entry {
         actor: Some(user.id),
         action: "user.change_password",

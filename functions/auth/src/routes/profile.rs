@@ -12,7 +12,7 @@ use halyard_http::{
 };
 use halyard_store::{
     statistics,
-    users::{self, User},
+    users::{self, AddressMails, User},
 };
 use http::{HeaderMap, header};
 use serde::Serialize;
@@ -62,6 +62,8 @@ pub async fn put(
 const ATTEMPTS: usize = 4;
 
 async fn update(state: &AppState, id: UserId, body: &Request, condition: &Condition) -> Result<User, AuthError> {
+    let now = state.clock.now();
+    let mails = AddressMails { verification: state.mail_id(now), notice: state.mail_id(now) };
     for _ in 0..ATTEMPTS {
         let user = read(state, id).await?;
         if !condition.holds(user.version) {
@@ -71,8 +73,13 @@ async fn update(state: &AppState, id: UserId, body: &Request, condition: &Condit
         let mut conn = state.pool.acquire().await?;
         let now = state.clock.database_override();
         // The merge was made from this version, so it may only replace this version.
-        if let Some(user) = users::update_profile(&mut conn, id, &change, Some(user.version), now).await? {
-            return Ok(user);
+        let changed = users::update_profile(&mut conn, id, &change, Some(user.version), mails, now).await?;
+        drop(conn);
+        if let Some(changed) = changed {
+            if changed.email != user.email {
+                state.post_at_once(&[mails.verification, mails.notice]).await;
+            }
+            return Ok(changed);
         }
     }
     Err(AuthError::Contended)

@@ -38,7 +38,7 @@ pub struct Registered {
     user: UserView,
 }
 
-/// Makes an account. It cannot sign in as anything but `user`.
+/// Makes an account, and sends the mail that verifies its address. It cannot sign in as anything but `user`.
 pub async fn handler(State(state): State<AppState>, Valid(body): Valid<Request>) -> ApiResult<Success<Registered>> {
     Ok(success(Registered { user: register(&state, body).await? }))
 }
@@ -55,7 +55,11 @@ async fn register(state: &AppState, body: Request) -> Result<UserView, AuthError
         password_hash,
         role: Role::User,
     };
-    let mut conn = state.pool.acquire().await?;
-    let user = users::insert(&mut conn, &new, state.clock.database_override()).await?;
+    let mail = state.mail_id(state.clock.now());
+    let user = {
+        let mut conn = state.pool.acquire().await?;
+        users::insert(&mut conn, &new, mail, state.clock.database_override()).await?
+    };
+    state.post_at_once(&[mail]).await;
     Ok(UserView::from(&user))
 }

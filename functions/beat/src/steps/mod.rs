@@ -4,6 +4,7 @@ pub mod audit;
 pub mod epochs;
 pub mod lanes;
 pub mod leases;
+pub mod mails;
 pub mod nodes;
 pub mod outbox;
 pub mod statistics;

@@ -8,6 +8,7 @@ use std::{
 
 use halyard_cloud::{
     aws::AwsSettings,
+    mail::MailTwin,
     queue::{DeadLetter, Queue, QueueConfig, QueueName, QueueTwin, SqsQueue},
     table::{TableName, TableTwin},
 };
@@ -19,19 +20,21 @@ use super::{
     error::LocalError,
     layout::Layout,
 };
-use crate::{GatewayConfig, InvokeConfig, Naming, template::Stack};
+use crate::{EmulatorInbox, GatewayConfig, Inbox, InvokeConfig, Naming, template::Stack};
 
 /// Which of them.
 #[derive(Debug, Clone)]
 pub enum Backing {
-    /// Functions linked in, twins of SQS and DynamoDB.
+    /// Functions linked in, twins of SQS, DynamoDB and SES.
     Twins {
         /// The file of the tables.
         tables: PathBuf,
+        /// The file of the mails.
+        mails: PathBuf,
     },
-    /// Functions linked in; SQS and DynamoDB at an endpoint, where everything is made already (`prepare`).
+    /// Functions linked in; SQS, DynamoDB and SES at an endpoint, where everything is made already (`prepare`).
     Aws(AwsSettings),
-    /// Functions behind Lambda's Invoke API; SQS and DynamoDB at an endpoint.
+    /// Functions behind Lambda's Invoke API; SQS, DynamoDB and SES at an endpoint.
     Endpoints {
         /// Of the functions.
         lambda: String,
@@ -46,7 +49,7 @@ impl Backing {
     /// As the arguments of `serve` say.
     pub fn of(args: &ServeArgs, layout: &Layout) -> Self {
         match args.invoke {
-            InvokeKind::InProcess => Self::Twins { tables: layout.tables() },
+            InvokeKind::InProcess => Self::Twins { tables: layout.tables(), mails: layout.mails() },
             InvokeKind::LambdaApi => Self::Endpoints {
                 lambda: args.endpoint.clone(),
                 aws: cloud::emulator(&args.aws_endpoint),
@@ -70,9 +73,11 @@ impl Backing {
     /// When a file or an endpoint refuses.
     pub async fn connect(&self, config: &mut GatewayConfig) -> Result<Option<TableTwin>, LocalError> {
         match self {
-            Self::Twins { tables } => {
-                let (twins, table) = twins(config, tables)?;
-                config.twins = Some(twins);
+            Self::Twins { tables, mails } => {
+                let (queue, table) = twins(config, tables)?;
+                let mail = mailboxes(config, mails)?;
+                config.twins = Some(Twins { queue, table: Arc::new(table.clone()), mail: Arc::new(mail.clone()) });
+                config.inbox = Some(Arc::new(mail));
                 return Ok(Some(table));
             }
             Self::Aws(aws) => {
@@ -80,7 +85,8 @@ impl Backing {
                 config.vars.extend(variables(aws));
             }
             Self::Endpoints { lambda, aws, environments } => {
-                cloud::make(&config.stack, aws).await?;
+                cloud::make(&config.stack, aws, cloud::sender(&config.stack)).await?;
+                config.inbox = aws.endpoint.as_deref().map(|at| Arc::new(EmulatorInbox::at(at)) as Arc<dyn Inbox>);
                 config.queue = Some(queue(config, aws));
                 config.invoke = InvokeConfig::LambdaApi { endpoint: lambda.clone(), naming: Naming::Binary };
                 environments::write(config, environments, &variables(aws))?;
@@ -109,13 +115,20 @@ fn variables(aws: &AwsSettings) -> BTreeMap<String, String> {
 }
 
 /// Queues in memory (they may forget), tables in a file.
-fn twins(config: &GatewayConfig, path: &Path) -> Result<(Twins, TableTwin), LocalError> {
+fn twins(config: &GatewayConfig, path: &Path) -> Result<(Arc<dyn Queue>, TableTwin), LocalError> {
     let names = config.stack.tables.values().map(|table| TableName(table.name.clone()));
     let damaged = |why: String| LocalError::Damaged { path: path.into(), why };
     let table = TableTwin::open(path, names).map_err(|e| damaged(e.to_string()))?;
     let queue = QueueTwin::new(Arc::clone(&config.clock), queues(&config.stack));
     let queue = queue.map_err(|e| LocalError::Gateway(e.to_string()))?;
-    Ok((Twins { queue: Arc::new(queue), table: Arc::new(table.clone()) }, table))
+    Ok((Arc::new(queue), table))
+}
+
+/// Mail may come from the one sender that the template names.
+fn mailboxes(config: &GatewayConfig, path: &Path) -> Result<MailTwin, LocalError> {
+    let senders = cloud::sender(&config.stack).map(str::to_owned).into_iter().collect();
+    let opened = MailTwin::open(path, Arc::clone(&config.clock), senders);
+    opened.map_err(|e| LocalError::Damaged { path: path.into(), why: e.to_string() })
 }
 
 fn queues(stack: &Stack) -> impl Iterator<Item = QueueConfig> {

@@ -1,4 +1,4 @@
-//! The template's queues and tables on an endpoint that has none yet: an emulator's, for functions that run outside
+//! The template's queues and tables, and the sender of mail, on an endpoint that has none yet: an emulator's, for functions that run outside
 //! this process. What is there already stays as it is.
 
 use aws_sdk_dynamodb::{
@@ -9,6 +9,7 @@ use aws_sdk_dynamodb::{
         TimeToLiveStatus,
     },
 };
+use aws_sdk_sesv2::operation::create_email_identity::CreateEmailIdentityError;
 use aws_sdk_sqs::{
     error::{DisplayErrorContext, SdkError},
     types::QueueAttributeName,
@@ -16,13 +17,13 @@ use aws_sdk_sqs::{
 use halyard_cloud::aws::{AwsCredentials, AwsSettings};
 
 use super::error::LocalError;
-use crate::template::{Inputs, QueueSpec, Stack, TableSpec};
+use crate::template::{EnvValue, Inputs, QueueSpec, Stack, TableSpec};
 
 /// Makes what a stack needs. Dead-letter queues come first: the others name them.
 ///
 /// # Errors
 /// With what the endpoint said.
-pub async fn make(stack: &Stack, aws: &AwsSettings) -> Result<(), LocalError> {
+pub async fn make(stack: &Stack, aws: &AwsSettings, sender: Option<&str>) -> Result<(), LocalError> {
     let config = aws.sdk_config();
     let queues = aws_sdk_sqs::Client::new(&config);
     for queue in stack.queues.values().filter(|q| q.redrive.is_none()) {
@@ -40,7 +41,29 @@ pub async fn make(stack: &Stack, aws: &AwsSettings) -> Result<(), LocalError> {
     for table in stack.tables.values() {
         make_table(&tables, table).await?;
     }
-    Ok(())
+    match sender {
+        Some(sender) => make_sender(&aws_sdk_sesv2::Client::new(&config), sender).await,
+        None => Ok(()),
+    }
+}
+
+/// Whom mail comes from, as the functions of a stack know it.
+pub fn sender(stack: &Stack) -> Option<&str> {
+    stack.functions.values().find_map(|function| match function.environment.get("MAIL_FROM") {
+        Some(EnvValue::Known(sender)) if !sender.is_empty() => Some(sender.as_str()),
+        _ => None,
+    })
+}
+
+/// An emulator believes at once that an address is ours.
+async fn make_sender(client: &aws_sdk_sesv2::Client, sender: &str) -> Result<(), LocalError> {
+    match client.create_email_identity().email_identity(sender).send().await {
+        Ok(_) => Ok(()),
+        Err(error) if error.as_service_error().is_some_and(CreateEmailIdentityError::is_already_exists_exception) => {
+            Ok(())
+        }
+        Err(error) => Err(refused(sender, error)),
+    }
 }
 
 /// An emulator: it takes anything for credentials.

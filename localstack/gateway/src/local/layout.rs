@@ -78,6 +78,11 @@ impl Layout {
     pub fn tables(&self) -> PathBuf {
         self.data_dir.join("tables.redb")
     }
+
+    /// The twin of the mail service.
+    pub fn mails(&self) -> PathBuf {
+        self.data_dir.join("mails.redb")
+    }
 }
 
 /// PostgreSQL run by root as another user must be able to walk to its cluster. Where it cannot (`/root` is closed), the

@@ -11,7 +11,7 @@ use super::{
     cloud, console,
     engine::deploy,
     error::LocalError,
-    setup::failed,
+    setup::{Setup, failed},
     told::{self, Asked},
 };
 use crate::{GatewayConfig, environment_vars};
@@ -32,13 +32,13 @@ pub async fn run(args: &PrepareArgs) -> Result<(), LocalError> {
         let setup = told::setup_only(asked, &given)?;
         let stack = setup.resolve()?;
         if let Backing::Aws(aws) = &setup.backing {
-            until(end, "the AWS endpoint", || cloud::make(&stack, aws)).await?;
+            until(end, "the AWS endpoint", || cloud::make(&stack, aws, sender(&setup))).await?;
         }
         return Ok(());
     }
     let (setup, config) = told::configure(asked, &given).await?;
     if let Backing::Aws(aws) = &setup.backing {
-        until(end, "the AWS endpoint", || cloud::make(&config.stack, aws)).await?;
+        until(end, "the AWS endpoint", || cloud::make(&config.stack, aws, sender(&setup))).await?;
     }
     let database = database(&config)?;
     until(end, "PostgreSQL", || reach(&database)).await?;
@@ -46,6 +46,11 @@ pub async fn run(args: &PrepareArgs) -> Result<(), LocalError> {
     let done = deploy(config).await?;
     console::say(&format!("{queues} queues and {tables} tables are there; the database is up to date: {done}"));
     Ok(())
+}
+
+/// Whom mail comes from. The deploy step, which is all that is left of the stack here, sends none.
+fn sender(setup: &Setup) -> Option<&str> {
+    setup.parameters.get("MailFrom").map(String::as_str).filter(|sender| !sender.is_empty())
 }
 
 /// Tries again while the other side is away, until `end`.

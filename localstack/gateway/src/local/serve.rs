@@ -19,7 +19,7 @@ use super::{
     postgres::Postgres,
     redis::Redis,
     secrets::{ADMIN_PASSWORD, Secrets},
-    setup::Setup,
+    setup::{MAIL_FROM, Setup},
     signals::Signals,
     stack::Stack,
     template_watch::TemplateWatch,
@@ -127,6 +127,8 @@ fn setup(args: &ServeArgs, layout: &Layout, secrets: &Secrets, vars: &Vars) -> R
         ("TokenSigningKey", secrets.signing_key()),
         ("AccountKey", secrets.account_key().to_owned()),
         ("AdminPassword", vars.get("ADMIN_PASSWORD").unwrap_or(ADMIN_PASSWORD).to_owned()),
+        ("MailFrom", vars.get("MAIL_FROM").unwrap_or(MAIL_FROM).to_owned()),
+        ("PublicUrl", vars.get("PUBLIC_URL").map_or_else(|| format!("http://127.0.0.1:{}", args.port), str::to_owned)),
         ("LogLevel", vars.get("LOG_LEVEL").unwrap_or("info").to_owned()),
     ]);
     Ok(Setup {

@@ -15,6 +15,9 @@ use crate::{
 /// Invocations that one environment takes at a time in `managed` mode: what the benchmark's connections need.
 const MANAGED_CONCURRENCY: u32 = 32;
 
+/// Whom mail comes from where nobody said: a domain that no mail can reach (RFC 2606).
+pub const MAIL_FROM: &str = "no-reply@halyard.test";
+
 /// What a profile knows.
 #[derive(Debug, Clone)]
 pub struct Setup {

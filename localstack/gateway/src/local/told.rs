@@ -12,7 +12,7 @@ use super::{
     error::LocalError,
     part::{Part, Role, tasks_at_once},
     secrets::ADMIN_PASSWORD,
-    setup::Setup,
+    setup::{MAIL_FROM, Setup},
     variables,
 };
 use crate::{GatewayConfig, TrustedPeers};
@@ -29,7 +29,7 @@ const REQUIRED: [(&str, &str); 8] = [
     ("AdminPassword", "ADMIN_PASSWORD"),
 ];
 /// Those that have a default.
-const OPTIONAL: [(&str, &str); 7] = [
+const OPTIONAL: [(&str, &str); 10] = [
     ("LogLevel", "LOG_LEVEL"),
     ("TokenHs256Secret", "TOKEN_HS256_SECRET"),
     ("TokenIssuer", "TOKEN_ISSUER"),
@@ -37,7 +37,13 @@ const OPTIONAL: [(&str, &str); 7] = [
     ("AdminUsername", "ADMIN_USERNAME"),
     ("AdminEmail", "ADMIN_EMAIL"),
     ("CorsOrigins", "CORS_ORIGINS"),
+    ("MailFrom", "MAIL_FROM"),
+    ("MailConfigurationSet", "MAIL_CONFIGURATION_SET"),
+    ("PublicUrl", "PUBLIC_URL"),
 ];
+
+/// Where a local node is reached when nobody says.
+const PUBLIC_URL: &str = "http://127.0.0.1:8000";
 
 /// What the command line adds.
 #[derive(Debug, Default)]
@@ -90,6 +96,10 @@ fn setup(asked: Asked, vars: &Vars, errors: &mut Vec<VarError>) -> Setup {
     parameters.insert("Environment", environment.to_owned());
     if environment == Environment::LOCAL && vars.get("ADMIN_PASSWORD").is_none() {
         parameters.insert("AdminPassword", ADMIN_PASSWORD.to_owned());
+    }
+    if environment == Environment::LOCAL {
+        parameters.entry("MailFrom").or_insert_with(|| MAIL_FROM.to_owned());
+        parameters.entry("PublicUrl").or_insert_with(|| PUBLIC_URL.to_owned());
     }
     let aws = AwsSettings::from_lookup(|name| vars.get(name).map(str::to_owned));
     if aws.endpoint.is_none() {

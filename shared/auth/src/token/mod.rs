@@ -1,8 +1,11 @@
-//! The two kinds of token. An access token is a signed JWT that says who and for how long; a refresh token is an
-//! opaque secret that is worth something only together with its session record. Neither is accepted for the other.
+//! The kinds of token. An access token is a signed JWT that says who and for how long; a refresh token is an opaque
+//! secret that is worth something only together with its session record; a mail token is one that proves, once, that a
+//! mail was read. None is accepted for another.
 
 pub mod access;
+pub mod mail;
 pub mod refresh;
 
 pub use access::{AccessClaims, Grant, TokenRules, Unverified, issue, verify};
+pub use mail::MailToken;
 pub use refresh::{RefreshToken, RefreshTokens, RefreshVerdict};

@@ -132,18 +132,14 @@ pub async fn change_rights(
                 updated_at = at.now
             from at, judged where u.id = $1 and u.version = $2 and judged.fresh and judged.others
             returning u.id, u.version, u.auth_epoch, u.updated_at
-        ), owed as (
-            insert into auth_epoch_outbox (user_id, auth_epoch, since)
-            select id, auth_epoch, at.now from changed, at
-            on conflict (user_id) do update
-                set auth_epoch = greatest(auth_epoch_outbox.auth_epoch, excluded.auth_epoch)
-        ), kept as (
-            insert into audit_log (at, actor_id, action, target, detail, request_id)
-            select at.now, $10, $11, $12, $13, $14 from changed, at
+        ), noted as (
+            select version, auth_epoch, updated_at, owe_epoch(id, auth_epoch, at.now),
+                   keep_audit(at.now, $10, $11, $12, $13, $14)
+            from changed, at
         )
-        select judged.fresh as "fresh!", judged.others as "others!", c.version as "version?",
-               c.auth_epoch as "auth_epoch?", c.updated_at as "updated_at?"
-        from judged left join changed c on true
+        select judged.fresh as "fresh!", judged.others as "others!", n.version as "version?",
+               n.auth_epoch as "auth_epoch?", n.updated_at as "updated_at?"
+        from judged left join noted n on true
         "#,
         new.user.0,
         new.version,

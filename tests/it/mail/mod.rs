@@ -1,0 +1,4 @@
+//! Mail: from what causes it to the mailbox.
+
+mod inbox;
+mod outbox;
