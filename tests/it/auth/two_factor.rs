@@ -231,9 +231,14 @@ async fn what_protects_the_account_is_changed_only_by_whoever_has_shown_lately_w
     fresh.request(Method::DELETE, "/auth/2fa").send().await.expect_problem(401, "step_up_required");
     let change = json!({"current_password": PASSWORD, "new_password": "correct horse battery staple"});
     fresh.post("/auth/password", change.clone()).await.expect_problem(401, "step_up_required");
+    // Who has the address can set a new password.
+    let moved = json!({"email": "maria@example.org"});
+    fresh.put("/auth/profile", moved.clone()).await.expect_problem(401, "step_up_required");
+    fresh.put("/auth/profile", json!({"full_name": "Maria", "email": "maria@example.com"})).await.expect(200);
     let both = json!({"password": PASSWORD, "otp": made.code(&app)});
     let stepped = step_up(&fresh, both).await.expect(200).json();
     let fresh = fresh.with_token(stepped["data"]["access_token"].as_str().expect("a token"));
+    fresh.put("/auth/profile", moved).await.expect(200);
     fresh.post("/auth/password", change).await.expect(200);
     assert_snapshot!("removed", fresh.request(Method::DELETE, "/auth/2fa").send().await.expect(200));
     app.anonymous()

@@ -3,16 +3,16 @@
 mod change;
 
 use axum::{extract::State, response::IntoResponse};
-use halyard_auth::AuthnFailure;
+use halyard_auth::{AuthnFailure, Principal};
 use halyard_domain::UserId;
 use halyard_http::{
     ApiResult, Caller, SessionCaller, Valid,
     if_match::{self, Condition},
-    rfc3339, success,
+    rfc3339, stepped_up, success,
 };
 use halyard_store::{
     statistics,
-    users::{self, AddressMails, User},
+    users::{self, AddressMails, ProfileChange, User},
 };
 use http::{HeaderMap, header};
 use serde::Serialize;
@@ -54,35 +54,47 @@ pub async fn put(
     Valid(body): Valid<Request>,
 ) -> ApiResult<impl IntoResponse> {
     let condition = if_match::read(&headers);
-    let user = update(&state, caller.user_id, &body, &condition).await?;
+    let user = update(&state, &caller, &body, &condition).await?;
     Ok(answer(&state, user).await?)
 }
 
 /// How often a change without `If-Match` that met another one is merged anew.
 const ATTEMPTS: usize = 4;
 
-async fn update(state: &AppState, id: UserId, body: &Request, condition: &Condition) -> Result<User, AuthError> {
+async fn update(state: &AppState, caller: &Principal, body: &Request, condition: &Condition) -> ApiResult<User> {
     let now = state.clock.now();
     let mails = AddressMails { verification: state.mail_id(now), notice: state.mail_id(now) };
     for _ in 0..ATTEMPTS {
-        let user = read(state, id).await?;
+        let user = read(state, caller.user_id).await?;
         if !condition.holds(user.version) {
-            return Err(AuthError::VersionMismatch);
+            return Err(AuthError::VersionMismatch.into());
         }
         let change = body.change(&user.preferences)?;
-        let mut conn = state.pool.acquire().await?;
-        let now = state.clock.database_override();
+        if user.two_factor_enabled && change.email.as_ref().is_some_and(|email| *email != user.email) {
+            // Who has the address can set a new password. The original's clients know no second factor, so none of them
+            // is asked.
+            stepped_up(caller, now)?;
+        }
         // The merge was made from this version, so it may only replace this version.
-        let changed = users::update_profile(&mut conn, id, &change, Some(user.version), mails, now).await?;
-        drop(conn);
-        if let Some(changed) = changed {
+        if let Some(changed) = write(state, &user, &change, mails).await? {
             if changed.email != user.email {
                 state.post_at_once(&[mails.verification, mails.notice]).await;
             }
             return Ok(changed);
         }
     }
-    Err(AuthError::Contended)
+    Err(AuthError::Contended.into())
+}
+
+async fn write(
+    state: &AppState,
+    user: &User,
+    change: &ProfileChange,
+    mails: AddressMails,
+) -> Result<Option<User>, AuthError> {
+    let mut conn = state.pool.acquire().await?;
+    let now = state.clock.database_override();
+    Ok(users::update_profile(&mut conn, user.id, change, Some(user.version), mails, now).await?)
 }
 
 async fn read(state: &AppState, id: UserId) -> Result<User, AuthError> {
