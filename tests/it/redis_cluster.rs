@@ -30,7 +30,7 @@ fn store(redis: &Redis) -> Sessions {
 async fn enter(redis: &Redis, key: &str) -> u32 {
     let checks = [Check::per_minute(key, 5), Check::per_minute("login:address:192.0.2.1", 100)];
     let outcomes = [Outcome { route: "GET /x".into(), status: 200, duration: Duration::from_millis(3), at: now() }];
-    let visit = Visit { route: Some("POST /auth/login"), outcomes: &outcomes };
+    let visit = Visit { route: Some("POST /auth/login"), user: None, outcomes: &outcomes };
     Limits::new(redis.clone()).enter(now(), &checks, visit).await.expect("one slot")[0].remaining
 }
 

@@ -58,6 +58,7 @@ pub async fn init(host: &Host) -> Result<Function, InitError> {
             refresh_ttl: seconds(config.signing.refresh_ttl),
         },
         account_key: AccountKey::new(config.account.key.expose()).map_err(|e| named("ACCOUNT_KEY", &e))?,
+        redis: host.redis().await?,
         gate: Gate::new(Guesses::new(host.redis().await?), !config.common.rate_limits),
         common_passwords: config.account.common_passwords,
         clock: Arc::clone(&host.clock),

@@ -10,7 +10,7 @@ use halyard_auth::{
     password::Hasher,
     token::{RefreshTokens, TokenRules},
 };
-use halyard_cloud::Sessions;
+use halyard_cloud::{Sessions, redis::Redis};
 use halyard_config::ForgotConfig;
 use halyard_domain::{Clock, Entropy, MailId};
 use halyard_mail::PostOffice;
@@ -36,6 +36,8 @@ pub struct Parts {
     pub issuer: Issuer,
     /// Encrypts second factors, signs device tokens.
     pub account_key: AccountKey,
+    /// Calls that are not folded yet.
+    pub redis: Redis,
     /// Keeps guessers waiting.
     pub gate: Gate,
     /// Whether a new password may be one that everybody uses.

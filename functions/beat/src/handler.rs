@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use halyard_cloud::{Sessions, queue::Queue};
+use halyard_cloud::{Sessions, queue::Queue, redis::Redis};
 use halyard_domain::{Clock, Entropy};
 use halyard_jobs::doorbell::LaneQueues;
 use halyard_mail::PostOffice;
@@ -24,12 +24,13 @@ const STEP: Duration = Duration::from_secs(12);
 
 /// The steps, in order. Revocations are the most urgent. The outbox comes before the leases: it takes doorbells that still wait in a queue for good for
 /// its own rows, and those that the leases ring are spoken for.
-const STEPS: [&str; 8] = ["epochs", "outbox", "leases", "lanes", "mails", "statistics", "nodes", "audit"];
+const STEPS: [&str; 9] = ["epochs", "outbox", "leases", "lanes", "mails", "statistics", "calls", "nodes", "audit"];
 
 /// The function.
 pub struct Beat {
     pub(crate) pool: Pool,
     pub(crate) sessions: Sessions,
+    pub(crate) redis: Redis,
     pub(crate) queue: Arc<dyn Queue>,
     pub(crate) queues: LaneQueues,
     pub(crate) post: PostOffice,
@@ -64,6 +65,7 @@ impl Beat {
                 "lanes" => steps::lanes::ring_silent(self, &mut step).await,
                 "mails" => steps::mails::send(self, &mut step).await,
                 "statistics" => steps::statistics::fold(self, &mut step).await,
+                "calls" => steps::calls::fold(self, &mut step).await,
                 "nodes" => steps::nodes::sweep(self, &mut step).await,
                 _ => steps::audit::anchor(self, &mut step).await,
             }

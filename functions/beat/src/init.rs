@@ -24,6 +24,7 @@ pub async fn init(host: &Host) -> Result<Function, InitError> {
     Ok(Function::Plain(Box::new(Beat {
         pool,
         sessions: host.sessions(config.session_cache.bound).await?,
+        redis: host.redis().await?,
         queue: host.queue().await?,
         queues: LaneQueues::from_urls(Lane::ALL.map(|lane| (lane, config.queues.url(lane)))),
         post: PostOffice::new(halyard_mail::Parts {

@@ -4,6 +4,7 @@
 //! (may this task move to that state, when does it run again, may this caller do that) is a pure function in
 //! this crate, so that it can be tested with tables and properties.
 
+pub mod api_calls;
 pub mod audit;
 pub mod authz;
 pub mod clock;

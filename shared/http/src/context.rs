@@ -8,12 +8,12 @@ use std::{
     time::Duration,
 };
 
-use halyard_domain::{Clock, Entropy};
+use halyard_domain::{Clock, Entropy, UserId};
 use http::StatusCode;
 
 use crate::{
     gcra::LocalLimiter,
-    limit::{Decision, Limit, Limiter, LimiterDown, Outcome},
+    limit::{Decision, Limit, Limiter, LimiterDown, Outcome, Visit},
     vitals,
 };
 
@@ -62,12 +62,13 @@ impl HttpContext {
 
     /// Applies limits in one round trip, which also carries the outcomes of earlier requests. With the limiter down, the
     /// limits are kept in this environment's memory and the outcomes wait.
-    pub(crate) async fn check(&self, route: &str, limits: &[Limit]) -> Vec<Decision> {
+    pub(crate) async fn check(&self, route: &str, user: Option<UserId>, limits: &[Limit]) -> Vec<Decision> {
         let inner = &*self.0;
         let now = inner.clock.now();
         let mut decisions = None;
         let outcomes = std::mem::take(&mut *self.outcomes());
-        match inner.limiter.check(route, limits, &outcomes, now).await {
+        let visit = Visit { route, user, outcomes: &outcomes };
+        match inner.limiter.check(visit, limits, now).await {
             Ok(made) if made.len() == limits.len() => {
                 self.note_up();
                 decisions = Some(made);

@@ -9,7 +9,7 @@ use std::{
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use crate::limit::{Decision, Limit, Limiter, LimiterDown, Outcome};
+use crate::limit::{Decision, Limit, Limiter, LimiterDown, Visit};
 
 /// Limits in memory, for the time that Redis is down: each environment counts for itself, so that a caller gets at most
 /// the quota times the number of environments, and never an open door.
@@ -57,9 +57,8 @@ impl LocalLimiter {
 impl Limiter for LocalLimiter {
     async fn check(
         &self,
-        _route: &str,
+        _visit: Visit<'_>,
         limits: &[Limit],
-        _outcomes: &[Outcome],
         now: DateTime<Utc>,
     ) -> Result<Vec<Decision>, LimiterDown> {
         Ok(self.apply(limits, now))

@@ -31,7 +31,7 @@ pub use extract::{
     Valid, stepped_up,
 };
 pub use gcra::LocalLimiter;
-pub use limit::{Decision, Limit, Limiter, LimiterDown, Outcome, rate_limit, rate_limit_policy};
+pub use limit::{Decision, Limit, Limiter, LimiterDown, Outcome, Visit, rate_limit, rate_limit_policy};
 pub use problem::{ApiResult, FieldError, Problem};
 pub use request::RequestInfo;
 pub use routes::{Access, Rate, RouteInfo, Routes};

@@ -5,6 +5,7 @@ use std::{fmt::Write as _, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use halyard_domain::UserId;
 use http::StatusCode;
 
 /// One limit to apply to one request.
@@ -48,6 +49,17 @@ pub struct Outcome {
     pub at: DateTime<Utc>,
 }
 
+/// What a request brings along for the live metrics.
+#[derive(Debug, Clone, Copy)]
+pub struct Visit<'a> {
+    /// The route, `GET /tasks/stats`.
+    pub route: &'a str,
+    /// Who calls, if that is known.
+    pub user: Option<UserId>,
+    /// How earlier requests ended.
+    pub outcomes: &'a [Outcome],
+}
+
 /// The limiter cannot be reached.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("the limiter is unavailable: {0}")]
@@ -56,16 +68,10 @@ pub struct LimiterDown(pub String);
 /// Applies limits and takes live metrics, in one round trip.
 #[async_trait]
 pub trait Limiter: Send + Sync + std::fmt::Debug {
-    /// Charges every limit, or none when one refuses; counts a visit to `route` and the `outcomes` of earlier requests.
-    /// One decision for each limit, in the same order. Must
-    /// answer within a quarter of a second or so, or fail, and fail at once while it hangs.
-    async fn check(
-        &self,
-        route: &str,
-        limits: &[Limit],
-        outcomes: &[Outcome],
-        now: DateTime<Utc>,
-    ) -> Result<Vec<Decision>, LimiterDown>;
+    /// Charges every limit, or none when one refuses; counts the visit, whatever becomes of it. One decision for each limit,
+    /// in the same order. Must answer within a quarter of a second or so, or fail, and fail at once while it hangs.
+    async fn check(&self, visit: Visit<'_>, limits: &[Limit], now: DateTime<Utc>)
+    -> Result<Vec<Decision>, LimiterDown>;
 
     /// Charges one limit whatever it has left: a failure costs more than a success.
     async fn penalise(&self, limit: &Limit, now: DateTime<Utc>) -> Result<Decision, LimiterDown>;

@@ -78,7 +78,8 @@ impl RequestInfo {
 
     /// Applies limits and remembers what to say about them in the answer's headers.
     pub(crate) async fn apply(&self, limits: &[Limit]) -> Vec<Decision> {
-        let decisions = self.0.ctx.check(&self.0.route.id, limits).await;
+        let user = self.principal().map(|principal| principal.user_id);
+        let decisions = self.0.ctx.check(&self.0.route.id, user, limits).await;
         *self.rate() = Some((limits.to_vec(), decisions.clone()));
         decisions
     }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use halyard_cloud::redis::{self, Check, Limits, Redis, Visit};
-use halyard_http::{Decision, Limit, Limiter, LimiterDown, Outcome};
+use halyard_cloud::redis::{self, Check, Limits, Redis};
+use halyard_http::{Decision, Limit, Limiter, LimiterDown, Outcome, Visit};
 
 /// Limits and live counters in one round trip to Redis.
 #[derive(Debug, Clone)]
@@ -22,14 +22,13 @@ impl RedisLimiter {
 impl Limiter for RedisLimiter {
     async fn check(
         &self,
-        route: &str,
+        visit: Visit<'_>,
         limits: &[Limit],
-        outcomes: &[Outcome],
         now: DateTime<Utc>,
     ) -> Result<Vec<Decision>, LimiterDown> {
         let checks: Vec<Check> = limits.iter().map(check).collect();
-        let outcomes: Vec<redis::Outcome> = outcomes.iter().map(outcome).collect();
-        let visit = Visit { route: Some(route), outcomes: &outcomes };
+        let outcomes: Vec<redis::Outcome> = visit.outcomes.iter().map(outcome).collect();
+        let visit = redis::Visit { route: Some(visit.route), user: visit.user, outcomes: &outcomes };
         let decisions = self.0.enter(now, &checks, visit).await.map_err(|e| LimiterDown(e.to_string()))?;
         Ok(decisions.into_iter().map(decision).collect())
     }

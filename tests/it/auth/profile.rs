@@ -1,4 +1,5 @@
-use halyard_tests::TestApp;
+use chrono::Duration;
+use halyard_tests::{Actor, PrivateRedis, TestApp};
 use http::Method;
 use serde_json::json;
 
@@ -23,6 +24,52 @@ async fn profile_counts_the_tasks_of_its_user() {
     assert_eq!(statistics["tasks_submitted"], 3);
     assert_eq!(statistics["tasks_completed"], 2);
     assert_eq!(statistics["tasks_failed"], 1);
+}
+
+async fn calls(actor: &Actor) -> i64 {
+    let statistics = actor.get("/auth/profile").await.expect(200).json()["data"]["statistics"].take();
+    statistics["total_api_calls"].as_i64().expect("a number")
+}
+
+#[tokio::test]
+async fn profile_counts_the_calls_of_its_user_each_once_before_and_after_they_are_folded() {
+    let app = TestApp::builder().without_rate_limits().spawn().await;
+    let (maria, peter) = (app.user_named("maria").await, app.user_named("peter").await);
+    for _ in 0..3 {
+        maria.get("/api/protected").await.expect(200);
+    }
+    maria.get("/api/users").await.expect(403);
+    assert_eq!((calls(&maria).await, calls(&peter).await), (5, 1));
+    // Too early, then just right, then nothing new.
+    for minutes in [1, 2, 0] {
+        app.advance(Duration::minutes(minutes));
+        app.beat().await;
+    }
+    assert_eq!((calls(&maria).await, calls(&peter).await), (6, 2));
+    app.advance(Duration::minutes(30));
+    app.beat().await;
+    app.forget_redis().await;
+    assert_eq!((calls(&maria).await, calls(&peter).await), (7, 3));
+}
+
+#[tokio::test]
+async fn without_redis_profile_counts_the_calls_that_are_folded_and_beat_folds_the_others_later() {
+    let mut redis = PrivateRedis::start();
+    let app = TestApp::builder().redis(&redis).without_rate_limits().spawn().await;
+    let maria = app.user_named("maria").await;
+    maria.get("/api/protected").await.expect(200);
+    app.advance(Duration::minutes(3));
+    app.beat().await;
+    redis.stop();
+    assert_eq!(calls(&maria).await, 1);
+    app.advance(Duration::minutes(3));
+    assert_eq!(app.beat().await["failed"], json!([]));
+    redis.start_again();
+    assert_eq!(calls(&maria).await, 2);
+    app.advance(Duration::minutes(3));
+    app.beat().await;
+    app.forget_redis().await;
+    assert_eq!(calls(&maria).await, 3);
 }
 
 #[tokio::test]

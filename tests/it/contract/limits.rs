@@ -159,7 +159,7 @@ async fn limits_counters_and_earlier_outcomes_take_one_round_trip() {
     // The first use brings the script along.
     enter(&limits, start(), &[per_minute("warm", 5)]).await;
     let before = redis.round_trips();
-    let visit = Visit { route: Some("GET /a"), outcomes: &outcomes };
+    let visit = Visit { route: Some("GET /a"), user: None, outcomes: &outcomes };
     let decisions =
         limits.enter(start(), &[per_minute("user", 5), per_minute("ip", 50)], visit).await.expect("entered");
     assert_eq!(redis.round_trips() - before, 1);

@@ -161,3 +161,20 @@ async fn the_database_and_the_domain_share_their_buckets() {
     }
     db.done().await;
 }
+
+#[tokio::test]
+async fn of_those_who_fold_the_same_calls_at_once_one_does() {
+    let db = Scratch::new().await;
+    let calls = [(UserId(1), 3), (UserId(2), 5)].into();
+    let fold = async |from, to| {
+        let conn = &mut *db.pool.acquire().await.unwrap();
+        statistics::fold_calls(conn, from, to, &calls).await.unwrap()
+    };
+    let folded = futures::future::join_all((0..8).map(|_| fold(0, 7))).await;
+    assert_eq!(folded.iter().filter(|done| **done).count(), 1);
+    assert!(fold(7, 9).await && !fold(7, 9).await);
+    let conn = &mut *db.pool.acquire().await.unwrap();
+    let stats = statistics::of_user(conn, UserId(2)).await.unwrap();
+    assert_eq!((stats.calls, stats.calls_folded), (10, 9));
+    assert_eq!(statistics::of_user(conn, UserId(3)).await.unwrap().calls, 0);
+}

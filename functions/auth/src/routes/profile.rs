@@ -4,7 +4,7 @@ mod change;
 
 use axum::{extract::State, response::IntoResponse};
 use halyard_auth::{AuthnFailure, Principal};
-use halyard_domain::UserId;
+use halyard_domain::{UserId, api_calls};
 use halyard_http::{
     ApiResult, Caller, SessionCaller, Valid,
     if_match::{self, Condition},
@@ -34,8 +34,8 @@ struct Statistics {
     tasks_submitted: i64,
     tasks_completed: i64,
     tasks_failed: i64,
-    /// Unknown: calls are counted in Redis alone, which may forget them.
-    total_api_calls: Option<i64>,
+    /// Calls with a credential of theirs, this one included.
+    total_api_calls: i64,
     /// The last sign-in or the last task handed in, whichever was later.
     last_activity: Option<String>,
 }
@@ -103,15 +103,20 @@ async fn read(state: &AppState, id: UserId) -> Result<User, AuthError> {
 }
 
 async fn answer(state: &AppState, user: User) -> Result<impl IntoResponse + use<>, AuthError> {
-    let mut conn = state.pool.acquire().await?;
-    let done = statistics::of_user(&mut conn, user.id).await?;
+    let done = statistics::of_user(&mut *state.pool.acquire().await?, user.id).await?;
+    let live = api_calls::live(done.calls_folded, state.clock.now());
+    let unfolded = state.redis.calls_of(user.id, live).await.unwrap_or_else(|error| {
+        // What the last few minutes brought is not worth an error.
+        tracing::debug!(%error, "calls that are not folded yet are left out");
+        0
+    });
     let profile = Profile {
         user: UserView::from(&user),
         statistics: Statistics {
             tasks_submitted: done.counts.submitted,
             tasks_completed: done.counts.completed,
             tasks_failed: done.counts.failed,
-            total_api_calls: None,
+            total_api_calls: done.calls + unfolded,
             last_activity: user.last_login.max(done.last_submitted_at).map(rfc3339),
         },
         preferences: user.preferences,

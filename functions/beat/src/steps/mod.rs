@@ -1,6 +1,7 @@
 //! The steps of a beat.
 
 pub mod audit;
+pub mod calls;
 pub mod epochs;
 pub mod lanes;
 pub mod leases;

@@ -6,6 +6,7 @@
 use std::{sync::LazyLock, time::Duration};
 
 use chrono::{DateTime, Utc};
+use halyard_domain::UserId;
 use redis::Script;
 
 use super::{
@@ -86,6 +87,8 @@ pub struct Decision {
 pub struct Visit<'a> {
     /// The route, as the template writes it (`GET /tasks/status/{id}`); `None` counts nothing.
     pub route: Option<&'a str>,
+    /// Whose call it is, if that is known.
+    pub user: Option<UserId>,
     /// How earlier requests of this environment ended: nothing may outlive a response, so the next request carries it.
     pub outcomes: &'a [Outcome],
 }
@@ -114,6 +117,9 @@ impl Limits {
         if let Some(route) = visit.route {
             counts.visit(now, route);
         }
+        if let Some(user) = visit.user {
+            counts.call(now, user);
+        }
         for outcome in visit.outcomes {
             counts.outcome(outcome);
         }
@@ -140,7 +146,7 @@ impl Limits {
         // One hash tag for all keys: a script may only touch one slot of a cluster.
         let tag = self.0.namespace();
         let mut keys: Vec<String> = checks.iter().map(|c| format!("{{{tag}}}:limit:{}", c.key)).collect();
-        keys.extend(counts.buckets().map(|minute| metrics::key(tag, minute)));
+        keys.extend(counts.buckets().map(|bucket| bucket.key(tag)));
         let count = i64::try_from(checks.len()).unwrap_or(i64::MAX);
         let mut args =
             vec![Arg::Int(now.timestamp_micros()), Arg::Int(count), Arg::Int(force.into()), Arg::Int(metrics::KEPT)];

@@ -9,7 +9,7 @@ use axum::{Router, body::Body};
 use chrono::{DateTime, Utc};
 use halyard_auth::context::Authn;
 use halyard_domain::{Entropy, ManualClock};
-use halyard_http::{Decision, HttpContext, Limit, Limiter, LimiterDown, LocalLimiter, Outcome};
+use halyard_http::{Decision, HttpContext, Limit, Limiter, LimiterDown, LocalLimiter, Outcome, Visit};
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use lambda_http::request::RequestContext;
@@ -31,15 +31,14 @@ pub struct Probe {
 impl Limiter for Probe {
     async fn check(
         &self,
-        route: &str,
+        visit: Visit<'_>,
         limits: &[Limit],
-        outcomes: &[Outcome],
         now: DateTime<Utc>,
     ) -> Result<Vec<Decision>, LimiterDown> {
         if *self.down.lock().unwrap() {
             return Err(LimiterDown("stopped by the test".to_owned()));
         }
-        self.calls.lock().unwrap().push((route.to_owned(), limits.to_vec(), outcomes.to_vec()));
+        self.calls.lock().unwrap().push((visit.route.to_owned(), limits.to_vec(), visit.outcomes.to_vec()));
         Ok(self.local.apply(limits, now))
     }
 

@@ -217,6 +217,10 @@ pub struct UserStats {
     pub counts: Counts,
     /// When they handed in the last one.
     pub last_submitted_at: Option<DateTime<Utc>>,
+    /// Their calls of the API, up to the minute `calls_folded`.
+    pub calls: i64,
+    /// Up to which minute calls are counted here; later ones are in Redis (`halyard_domain::api_calls`).
+    pub calls_folded: i64,
 }
 
 /// What `user` has done, exactly.
@@ -226,7 +230,9 @@ pub async fn of_user(conn: &mut PgConnection, user: UserId) -> Result<UserStats>
         select coalesce(sum(submitted), 0)::bigint as "submitted!", coalesce(sum(completed), 0)::bigint as "completed!",
                coalesce(sum(failed), 0)::bigint as "failed!", coalesce(sum(cancelled), 0)::bigint as "cancelled!",
                coalesce(sum(expired), 0)::bigint as "expired!", coalesce(sum(dead), 0)::bigint as "dead!",
-               (select created_at from tasks where user_id = $1 order by id desc limit 1) as last_submitted
+               (select created_at from tasks where user_id = $1 order by id desc limit 1) as last_submitted,
+               coalesce((select calls from api_calls where user_id = $1), 0) as "calls!",
+               (select minute from api_calls_folded) as "calls_folded!"
         from (
             select submitted, completed, failed, cancelled, expired, dead from stat_totals where user_id = $1
             union all
@@ -244,7 +250,8 @@ pub async fn of_user(conn: &mut PgConnection, user: UserId) -> Result<UserStats>
         expired: row.expired,
         dead: row.dead,
     };
-    Ok(UserStats { counts, last_submitted_at: row.last_submitted })
+    let (calls, calls_folded) = (row.calls, row.calls_folded);
+    Ok(UserStats { counts, last_submitted_at: row.last_submitted, calls, calls_folded })
 }
 
 fn per_hour(hours: &[HourRow], now: DateTime<Utc>) -> Option<f64> {
