@@ -124,14 +124,13 @@ async fn migrate(gateway: &RunningGateway, event: &Value) -> Result<Value, Local
         let answer = gateway.invoke("MigrateFunction", Event::Plain(event.clone())).await;
         match answer {
             Ok(Answer::Plain(done)) => return Ok(done),
-            Ok(_) => return Err(LocalError::Gateway("migrate gave an answer of another kind".to_owned())),
+            Ok(_) => return Err(LocalError::DeployStep("an answer of another kind".to_owned())),
             Err(crate::InvokeError::Unavailable(why)) if started.elapsed() < FUNCTIONS_PATIENCE => {
                 tracing::info!(why, "waiting for the functions");
                 tokio::time::sleep(Duration::from_millis(500)).await;
             }
-            Err(error) => {
-                return Err(LocalError::Gateway(format!("the deploy step failed: {error}")));
-            }
+            Err(crate::InvokeError::Function { message, .. }) => return Err(LocalError::DeployStep(message)),
+            Err(error) => return Err(LocalError::DeployStep(error.to_string())),
         }
     }
 }

@@ -85,6 +85,12 @@ pub enum LocalError {
     /// The gateway.
     #[error("the gateway did not start: {0}")]
     Gateway(String),
+    /// The deploy step: what it says.
+    #[error("the deploy step failed: {0}")]
+    DeployStep(String),
+    /// A data directory that holds no installation.
+    #[error("there is nothing in {}", .0.display())]
+    Empty(PathBuf),
     /// Why a node's gateway did not start.
     #[error(transparent)]
     Node(#[from] crate::GatewayError),

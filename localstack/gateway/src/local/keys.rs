@@ -68,7 +68,7 @@ async fn step(target: &KeysTarget, command: Value) -> Result<(), LocalError> {
 /// The tables are one process's alone.
 fn at_rest(data_dir: &Path) -> Result<(Layout, InstanceLock), LocalError> {
     let layout = Layout::existing(data_dir)?;
-    let layout = layout.ok_or_else(|| LocalError::Gateway(format!("there is nothing in {}", data_dir.display())))?;
+    let layout = layout.ok_or_else(|| LocalError::Empty(data_dir.to_owned()))?;
     let lock = InstanceLock::take(&layout)?;
     Ok((layout, lock))
 }
