@@ -11,7 +11,7 @@ use super::PATH;
 use crate::event::Response;
 
 const STYLE: &str = ":root{color-scheme:light dark;font:15px/1.5 system-ui,sans-serif}body{max-width:60em;margin:2em auto;\
-     padding:0 1em}table{width:100%;border-collapse:collapse}td,th{text-align:left;padding:.3em .6em;border-bottom:1px solid \
+     padding:0 1em}table{width:100%;border-collapse:collapse}td,th{text-align:left;padding:.3em .6em;vertical-align:top;border-bottom:1px solid \
      #8884}pre{white-space:pre-wrap;overflow-wrap:anywhere}iframe{width:100%;height:28em;border:1px solid #8884}";
 /// For the pages of the inbox itself.
 const OWN: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-src 'self'; base-uri 'none'; form-action 'none'; \
