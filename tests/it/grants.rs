@@ -126,6 +126,20 @@ async fn every_lane(app: &TestApp) {
     }
 }
 
+/// An API key that is used, first through the authorizer and then where there is none.
+async fn an_api_key(app: &TestApp) {
+    let admin = app.admin().await;
+    let made = admin.post("/auth/api-keys", json!({"name": "a program"})).await.expect(200).json();
+    let program = admin.with_token(made["data"]["key"].as_str().expect("a key"));
+    let id = made["data"]["api_key"]["id"].as_str().expect("a name");
+    program.get("/api/protected").await.expect(200);
+    app.advance(chrono::Duration::minutes(2));
+    program.get("/auth/validate").await.expect(200);
+    admin.get("/auth/api-keys").await.expect(200);
+    admin.post("/auth/logout-all", json!({})).await.expect(200);
+    app.admin().await.request(Method::DELETE, &format!("/auth/api-keys/{id}")).send().await.expect(200);
+}
+
 /// Every doorbell is lost, and an epoch was never published: the beat has everything to do.
 async fn every_loss(app: &TestApp) {
     let admin = app.admin().await;
@@ -161,6 +175,7 @@ async fn every_role_grants_what_its_function_uses_and_nothing_else() {
     let app = TestApp::builder().without_rate_limits().spawn().await;
     every_lane(&app).await;
     every_loss(&app).await;
+    an_api_key(&app).await;
     app.keys(json!("publish")).await.expect("the deploy step publishes keys");
     let task = app.admin().await.submit(json!({"task_type": "sample", "data": {}})).await;
     every_route(&app, &task).await;
@@ -216,6 +231,16 @@ fn reads(function: &str, variable: &str, vars: &Vars) -> bool {
     let spoiled = [vars.without(variable), vars.with(variable, "changeme")];
     let notices = |vars: &Vars| load(vars).is_err_and(|e| e.0.iter().any(|e| e.name == variable));
     spoiled.iter().any(notices)
+}
+
+#[test]
+fn who_verifies_writes_nothing_but_when_a_key_was_used() {
+    let grants = grants_of(&text(), &[]);
+    let writes = ["Put", "Update", "Delete", "BatchWrite"].map(|verb| format!("dynamodb:{verb}Item"));
+    let may_write =
+        grants["AuthorizerFunction"].statements.iter().filter(|s| writes.iter().any(|w| s.actions.contains(w)));
+    let conditions: Vec<&Value> = may_write.map(|statement| &statement.condition).collect();
+    assert_eq!(conditions, [&json!({"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["api_key_use#*"]}})]);
 }
 
 #[test]

@@ -115,7 +115,7 @@ async fn a_slot_that_moves_to_another_server_is_followed() {
         node.tell(&["SETSLOT", &slot, "NODE", &target.id]).await;
     }
     let hit = cache.get(user, other, now()).await.expect("moved");
-    assert_eq!(hit.session, Some(CachedSession::Ended));
+    assert_eq!(hit.record, Some(CachedSession::Ended));
     store.revoke(user, session.id, now()).await.expect("revoked");
     let asked = trips(&redis, async || {
         assert_eq!(store.lookup(user, session.id, now()).await.expect("a tombstone"), None);
@@ -150,7 +150,7 @@ async fn when_a_server_dies_sessions_come_from_the_table_until_its_replica_has_t
     wait::until("the replica to have taken over", PATIENCE, async || {
         let cache = SessionCache::new(redis.clone(), BOUND);
         store.lookup(user, other.id, now()).await.expect("from either").expect("live");
-        cache.get(user, other.id, now()).await.ok().filter(|hit| hit.session.is_some())
+        cache.get(user, other.id, now()).await.ok().filter(|hit| hit.record.is_some())
     })
     .await;
     // What the table told once stands in the cache, and the end is still one.

@@ -28,6 +28,19 @@ async fn protected_is_one_round_trip_to_redis() {
 }
 
 #[tokio::test]
+async fn protected_with_an_api_key_is_one_round_trip_to_redis_as_well() {
+    let app = TestApp::builder().without_rate_limits().counting().spawn().await;
+    let user = app.user().await;
+    let made = user.post("/auth/api-keys", json!({"name": "a program"})).await.expect(200).json();
+    let program = user.with_token(made["data"]["key"].as_str().expect("a key"));
+    program.get("/api/protected").await.expect(200);
+    let trips = app.trips(TIMES, async || {
+        program.get("/api/protected").await.expect(200);
+    });
+    assert_eq!(trips.await, Trips { redis: TIMES, database: 0, queue: 0, table: 0 });
+}
+
+#[tokio::test]
 async fn submit_is_one_round_trip_to_redis_one_to_the_database_and_one_to_the_queue() {
     let app = TestApp::builder().without_rate_limits().counting().spawn().await;
     let user = app.user().await;

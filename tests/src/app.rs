@@ -179,6 +179,21 @@ impl TestApp {
         handle.run::<i64>(&delete).await.expect("they are gone");
     }
 
+    /// Every value that this application has in Redis.
+    pub async fn redis_values(&self) -> Vec<String> {
+        let handle = halyard_cloud::redis::Redis::new(&self.parts.redis_url, &self.parts.namespace).expect("a URL");
+        let mut scan = redis::cmd("KEYS");
+        scan.arg(format!("*{}*", self.parts.namespace));
+        let keys: Vec<String> = handle.run(&scan).await.expect("the keys");
+        let mut values = Vec::new();
+        for key in keys {
+            let mut get = redis::cmd("GET");
+            get.arg(key);
+            values.extend(handle.run::<Option<String>>(&get).await.ok().flatten());
+        }
+        values
+    }
+
     /// Round trips that `times` runs of `action` take. Needs [`AppBuilder::counting`].
     pub async fn trips(&self, times: u64, mut action: impl AsyncFnMut()) -> Trips {
         let proxy = self.parts.proxy.as_ref().expect("an application with a counting proxy");

@@ -68,6 +68,8 @@ pub fn registry(stack: &Stack, grants: &BTreeMap<String, Grants>, ledger: &Arc<L
 struct Role {
     function: String,
     allowed: BTreeSet<Use>,
+    /// How the partition keys begin that it may write; `None`: as they like.
+    keys: Option<Vec<String>>,
     queues: BTreeMap<String, String>,
     tables: String,
     identities: String,
@@ -85,6 +87,7 @@ impl Role {
         Self {
             function: function.to_owned(),
             allowed: allowed(grants),
+            keys: leading_keys(grants),
             queues: stack.queues.values().map(|q| (q.name.clone(), q.arn.clone())).collect(),
             tables: format!("arn:aws:dynamodb:{}:{}:table/", stack.region, stack.account),
             identities: format!("arn:aws:ses:{}:{}:identity/", stack.region, stack.account),
@@ -99,11 +102,19 @@ impl Role {
         let mut used = self.ledger.used.lock().unwrap_or_else(PoisonError::into_inner);
         used.entry(self.function.clone()).or_default().insert(wanted);
         drop(used);
-        if granted {
-            return Ok(());
-        }
+        if granted { Ok(()) } else { Err(self.deny(message)) }
+    }
+
+    fn deny(&self, message: String) -> String {
         self.ledger.denied.lock().unwrap_or_else(PoisonError::into_inner).insert(message.clone());
-        Err(message)
+        message
+    }
+
+    /// May it write into this partition?
+    fn key(&self, pk: &str) -> Result<(), TableError> {
+        let may = self.keys.as_ref().is_none_or(|keys| keys.iter().any(|key| pk.starts_with(key.as_str())));
+        let message = || format!("AccessDenied: {} may not write into {pk}", self.function);
+        may.then_some(()).ok_or_else(|| TableError::Unavailable(self.deny(message())))
     }
 
     fn queue(&self, operation: QueueOperation, queue: &QueueName) -> Result<(), QueueError> {
@@ -128,6 +139,18 @@ pub fn allowed(grants: &Grants) -> BTreeSet<Use> {
         actions.flat_map(|action| statement.resources.iter().map(move |on| (action.clone(), on.clone())))
     });
     pairs.collect()
+}
+
+/// The beginnings of the partition keys that a role may put, where every statement that lets it put names some.
+fn leading_keys(grants: &Grants) -> Option<Vec<String>> {
+    let put = TableOperation::Put.action();
+    let puts = grants.statements.iter().filter(|s| s.allows && s.actions.iter().any(|action| action == put));
+    let mut beginnings = Vec::new();
+    for statement in puts {
+        let keys = statement.condition.pointer("/ForAllValues:StringLike/dynamodb:LeadingKeys")?.as_array()?;
+        beginnings.extend(keys.iter().filter_map(|key| Some(key.as_str()?.strip_suffix('*')?.to_owned())));
+    }
+    Some(beginnings)
 }
 
 #[derive(Debug)]
@@ -195,6 +218,7 @@ impl Table for GrantedTable {
 
     async fn put(&self, table: &TableName, item: Item, condition: Condition) -> Result<(), TableError> {
         self.role.table(TableOperation::Put, table)?;
+        self.role.key(&item.pk)?;
         self.inner.put(table, item, condition).await
     }
 

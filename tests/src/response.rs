@@ -15,6 +15,7 @@ const SHOWN: &[&str] = &[
     "retry-after",
     "traceparent",
     "www-authenticate",
+    "x-auth-api-key-id",
     "x-auth-permissions",
     "x-auth-role",
     "x-auth-session-id",

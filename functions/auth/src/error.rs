@@ -2,7 +2,11 @@
 
 use halyard_auth::{AuthnError, AuthnFailure, password::PasswordError};
 use halyard_cloud::sessions::SessionError;
-use halyard_domain::{UserId, user::RuleBroken};
+use halyard_domain::{
+    UserId,
+    api_key::{MOST, MOST_REMEMBERED},
+    user::RuleBroken,
+};
 use halyard_http::{FieldError, Problem};
 use halyard_store::{Constraint, StoreError};
 use http::StatusCode;
@@ -86,6 +90,9 @@ pub enum AuthError {
     /// This environment holds no private key that the key set lets sign.
     #[error("none of the private keys may sign")]
     NoSigner,
+    /// The user has as many API keys as they may.
+    #[error("too many API keys")]
+    TooManyKeys,
     /// Somebody else kept changing the same thing.
     #[error("too many changes at once")]
     Contended,
@@ -116,6 +123,12 @@ impl From<AuthError> for Problem {
             }
             AuthError::Token(AuthnError::Failure(failure)) => Self::unauthorized(failure),
             AuthError::Token(error @ AuthnError::Unavailable(_)) => down("sessions or keys cannot be read", &error),
+            AuthError::TooManyKeys => {
+                let detail = format!(
+                    "an account has {MOST} API keys at most, {MOST_REMEMBERED} with those that it deleted within a day"
+                );
+                Self::conflict("too_many_api_keys", detail)
+            }
             AuthError::NoSigner => down("no tokens can be issued", &error),
             AuthError::BadCredentials => {
                 Self::new(StatusCode::UNAUTHORIZED, "invalid_credentials", "user name or password are wrong")

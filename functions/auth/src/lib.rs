@@ -25,8 +25,8 @@ pub use state::AppState;
 /// What this function serves.
 pub fn routes() -> Routes<AppState> {
     use routes::{
-        forgot, jwks, login, logout, logout_all, page, password, profile, refresh, register, reset, sessions, step_up,
-        two_factor, validate, verification, verify,
+        api_keys, forgot, jwks, login, logout, logout_all, page, password, profile, refresh, register, reset, sessions,
+        step_up, two_factor, validate, verification, verify,
     };
     Routes::new()
         .post("/auth/register", Access::Public, Rate::per_minute(5), register::handler)
@@ -52,6 +52,9 @@ pub fn routes() -> Routes<AppState> {
         .delete("/auth/2fa", Access::Bearer, Rate::per_minute(5), two_factor::remove)
         .get("/auth/sessions", Access::Bearer, Rate::per_minute(50), sessions::list)
         .delete("/auth/sessions/{id}", Access::Bearer, Rate::per_minute(50), sessions::end)
+        .post("/auth/api-keys", Access::Bearer, Rate::per_minute(20), api_keys::create)
+        .get("/auth/api-keys", Access::Bearer, Rate::per_minute(20), api_keys::list)
+        .delete("/auth/api-keys/{id}", Access::Bearer, Rate::per_minute(20), api_keys::delete)
         .get("/.well-known/jwks.json", Access::Public, Rate::none(), jwks::handler)
 }
 

@@ -20,10 +20,10 @@ pub async fn apply(
     for _ in 0..ATTEMPTS {
         let now = state.clock.now();
         let Some(stored) = state.sessions.get(user, session, now).await? else { return Ok(None) };
-        let Some(next) = change(&stored.session, now) else { return Ok(None) };
+        let Some(next) = change(&stored.record, now) else { return Ok(None) };
         match state.sessions.rotate(&stored, next, now).await {
             Err(SessionError::Conflict) => {}
-            other => return Ok(Some(other?.session)),
+            other => return Ok(Some(other?.record)),
         }
     }
     Err(AuthError::Contended)

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use halyard_cloud::queue::QueueError;
+use halyard_cloud::{queue::QueueError, sessions::SessionError};
 use halyard_store::StoreError;
 use serde_json::{Map, Value, json};
 
@@ -54,4 +54,7 @@ pub enum StepError {
     /// The queue.
     #[error(transparent)]
     Queue(#[from] QueueError),
+    /// The session table.
+    #[error(transparent)]
+    Sessions(#[from] SessionError),
 }

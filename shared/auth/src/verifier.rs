@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use chrono::DateTime;
-use halyard_domain::{Clock, SessionId, UserId, session::Session};
+use halyard_domain::{ApiKeyId, Clock, SessionId, UserId, api_key::ApiKey, session::Session};
 
 use crate::{
     keys::Keys,
     principal::{Credential, Principal},
-    token::{self, TokenRules},
+    token::{self, ApiKeyText, TokenRules},
 };
 
 /// Why a credential is not good. The code is what the 401 problem and its `WWW-Authenticate` header say.
@@ -73,6 +74,25 @@ pub trait SessionSource: Send + Sync + std::fmt::Debug {
     /// The session and the user's `auth_epoch` (0 when none was ever written); `None` when there is no such session.
     /// A cached answer may be stale by no more than the stated bound.
     async fn lookup(&self, user: UserId, session: SessionId) -> Result<Option<(Session, i64)>, AuthnError>;
+
+    /// The same for an API key. A source that knows of none has none.
+    async fn lookup_key(&self, _user: UserId, _key: ApiKeyId) -> Result<Option<FoundKey>, AuthnError> {
+        Ok(None)
+    }
+
+    /// A key that was found in the store turned out to be good. Nothing depends on its being noted.
+    async fn key_used(&self, _key: &ApiKey) {}
+}
+
+/// An API key's record as a source found it.
+#[derive(Debug, Clone)]
+pub struct FoundKey {
+    /// The record.
+    pub key: ApiKey,
+    /// The owner's present epoch.
+    pub epoch: i64,
+    /// Whether the store was asked, and not only a cache.
+    pub from_store: bool,
 }
 
 /// Verifies access tokens and asks whether their sessions are live.
@@ -100,12 +120,46 @@ impl Verifier {
         &self.keys
     }
 
-    /// Verifies the value of an `Authorization` header: `Bearer`, in any case, spaces, a token (RFC 6750).
+    /// Verifies the value of an `Authorization` header: `Bearer`, in any case, spaces, an access token or an API key
+    /// (RFC 6750).
     ///
     /// # Errors
     /// Why it is not good, or that nobody can say.
     pub async fn verify_bearer(&self, header: &str) -> Result<Principal, AuthnError> {
-        self.verify(bearer_token(header)?).await
+        let token = bearer_token(header)?;
+        if token.starts_with(token::api_key::PREFIX) { self.verify_key(token).await } else { self.verify(token).await }
+    }
+
+    /// Verifies an API key: first its form, which costs no look-up, then its record.
+    ///
+    /// # Errors
+    /// Why it is not good, or that nobody can say.
+    async fn verify_key(&self, text: &str) -> Result<Principal, AuthnError> {
+        let (given, now) = (ApiKeyText::parse(text)?, self.clock.now());
+        let found = self.sessions.lookup_key(given.user_id, given.id).await?.ok_or(AuthnFailure::Revoked)?;
+        let FoundKey { key, epoch, from_store } = found;
+        let is_it = key.user_id == given.user_id
+            && key.id == given.id
+            && verify_slices_are_equal(given.hash().as_bytes(), key.hash.as_bytes()).is_ok();
+        if !is_it {
+            return Err(AuthnFailure::Invalid.into());
+        }
+        if !key.is_live(now, epoch) {
+            return Err(AuthnFailure::Revoked.into());
+        }
+        if from_store {
+            // A warm way stays one round trip; whoever came this way knows that the store answers.
+            self.sessions.key_used(&key).await;
+        }
+        Ok(Principal {
+            user_id: key.user_id,
+            role: key.role(),
+            permissions: key.permissions(),
+            username: key.owner.username,
+            credential: Credential::ApiKey { id: key.id },
+            authenticated_at: key.created_at,
+            expires_at: key.expires_at,
+        })
     }
 
     /// Verifies an access token: first what can be known from it alone, then its session.

@@ -3,12 +3,14 @@
 //! `queue` is SQS, `table` is DynamoDB, `mail` is SES; each has an adapter over the AWS SDK and a twin that runs inside one process.
 //! A twin exists only because a test runs the same contract against it and against the real service.
 
+pub mod api_keys;
 pub mod aws;
 mod http;
 pub mod iam;
 pub mod key_store;
 pub mod mail;
 pub mod queue;
+pub mod records;
 pub mod redis;
 pub mod round_trips;
 pub mod secrets;
@@ -16,6 +18,7 @@ pub mod sessions;
 pub mod table;
 pub mod task_logs;
 
+pub use api_keys::ApiKeys;
 pub use key_store::KeyStore;
 pub use sessions::Sessions;
 pub use task_logs::TaskLogs;

@@ -89,13 +89,50 @@ impl Grants {
         self.0.iter().any(|g| g == "*" || g == name || g.strip_suffix(":*").is_some_and(|a| a == area))
     }
 
-    /// Does whoever holds this set hold all of `other` as well? By name: the permissions of an area one by one are less than
-    /// the area, which may get another one tomorrow.
+    /// Does whoever holds this set hold all of `other` as well?
     pub fn cover(&self, other: &Self) -> bool {
-        other.0.iter().all(|wanted| {
-            let area = wanted.split(':').next().unwrap_or_default();
-            let covers = |held: &String| held.strip_suffix(":*").is_some_and(|a| a == area);
-            self.0.iter().any(|held| held == "*" || held == wanted || (wanted != "*" && covers(held)))
-        })
+        other.0.iter().all(|wanted| self.covers(wanted))
     }
+
+    fn covers(&self, wanted: &str) -> bool {
+        self.0.iter().any(|held| covers(held, wanted))
+    }
+
+    /// What both sets grant: the permissions of somebody who may do no more than `scope` of what they may.
+    #[must_use]
+    pub fn within(&self, scope: &Self) -> Self {
+        let narrowed = scope.0.iter().flat_map(|wanted| {
+            let below = self.0.iter().filter(|held| covers(wanted, held)).map(String::as_str);
+            below.chain(self.covers(wanted).then_some(wanted.as_str()))
+        });
+        let mut both: Vec<String> = Vec::new();
+        for grant in narrowed {
+            if both.iter().all(|held| held != grant) {
+                both.push(grant.to_owned());
+            }
+        }
+        // What another one grants as well need not be said.
+        let said = both.clone();
+        both.retain(|grant| said.iter().all(|other| other == grant || !covers(other, grant)));
+        Self(both)
+    }
+}
+
+/// The greatest role, up to `role`, that brings nothing beyond these grants: whoever acts within a scope is not taken for
+/// more than they may do by somebody who goes by roles.
+pub fn role_within(role: Role, grants: &Grants) -> Role {
+    let up_to: &[Role] = match role {
+        Role::Admin => &[Role::Admin, Role::Operator],
+        Role::Operator => &[Role::Operator],
+        Role::User => &[],
+    };
+    let brings_no_more = |role: &&Role| grants.cover(&Grants::of(**role, &[]));
+    up_to.iter().find(brings_no_more).copied().unwrap_or(Role::User)
+}
+
+/// Does one grant imply another? By name: the permissions of an area one by one are less than the area, which may get another
+/// one tomorrow.
+fn covers(held: &str, wanted: &str) -> bool {
+    let area = wanted.split(':').next().unwrap_or_default();
+    held == "*" || held == wanted || (wanted != "*" && held.strip_suffix(":*").is_some_and(|held| held == area))
 }

@@ -5,6 +5,7 @@
 //! this crate, so that it can be tested with tables and properties.
 
 pub mod api_calls;
+pub mod api_key;
 pub mod audit;
 pub mod authz;
 pub mod clock;

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use halyard_domain::{
     MailId, MailKind, UserId,
+    api_key::Owner,
     mail::HEAD_START,
     user::{AccountStatus, Role},
 };
@@ -55,6 +56,19 @@ pub struct User {
     pub version: i64,
     /// Grows when every session is to end.
     pub auth_epoch: i64,
+}
+
+impl User {
+    /// What the account's API keys know of it; `None` while it may not be used.
+    pub fn as_owner(&self) -> Option<Owner> {
+        let owner = || Owner {
+            username: self.username.clone(),
+            role: self.role,
+            permissions: self.rights().grants(),
+            auth_epoch: self.auth_epoch,
+        };
+        (self.status == AccountStatus::Active).then(owner)
+    }
 }
 
 /// An account to be.

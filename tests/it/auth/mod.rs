@@ -1,3 +1,4 @@
+mod api_keys;
 pub mod audited;
 mod forgot;
 mod guessing;

@@ -40,7 +40,7 @@ pub fn session(user: UserId, now: DateTime<Utc>) -> Session {
 
 /// The version that the cache gives for a session.
 async fn version(cache: &SessionCache, id: SessionId, now: DateTime<Utc>) -> Option<i64> {
-    match cache.get(USER, id, now).await.expect("an answer").session {
+    match cache.get(USER, id, now).await.expect("an answer").record {
         Some(CachedSession::Live { version, .. }) => Some(version),
         Some(CachedSession::Ended) => Some(-1),
         None => None,
@@ -58,7 +58,7 @@ async fn session_and_epoch_come_in_one_round_trip() {
     let hit = cache.get(USER, session.id, start()).await.expect("an answer");
     assert_eq!(redis.round_trips() - before, 1);
     assert_eq!(hit.epoch, Some(3));
-    assert_eq!(hit.session, Some(CachedSession::Live { version: 1, session: Box::new(session) }));
+    assert_eq!(hit.record, Some(CachedSession::Live { version: 1, record: Box::new(session) }));
 }
 
 #[tokio::test]
@@ -108,7 +108,7 @@ async fn an_entry_counts_for_the_bound_after_it_was_read_however_late_it_was_fil
     cache.fill(USER, Some((&session, 1)), Some(0), start(), at(4000)).await.expect("filled");
     assert_eq!(version(&cache, session.id, at(4999)).await, Some(1));
     let after = cache.get(USER, session.id, at(5000)).await.expect("an answer");
-    assert_eq!((after.session, after.epoch), (None, None));
+    assert_eq!((after.record, after.epoch), (None, None));
     let (cache, other) = (self::cache(), self::session(USER, start()));
     cache.fill(USER, Some((&other, 1)), Some(0), start(), at(5000)).await.expect("not filled");
     assert_eq!(version(&cache, other.id, at(0)).await, None);
@@ -124,7 +124,7 @@ async fn a_wrong_clock_does_not_make_an_entry_count_for_longer() {
     cache.fill(USER, Some((&session, 1)), Some(0), ahead, ahead).await.expect("filled");
     halyard_tests::wait::until("the entry to be too old", Duration::from_secs(20), async || {
         let hit = cache.get(USER, session.id, start()).await.expect("an answer");
-        (hit.session.is_none() && hit.epoch.is_none()).then_some(())
+        (hit.record.is_none() && hit.epoch.is_none()).then_some(())
     })
     .await;
 }
@@ -136,10 +136,10 @@ async fn entries_that_no_longer_count_still_keep_older_ones_out() {
     let later = start() + TimeDelta::minutes(2);
     cache.fill(USER, Some((&session, 2)), Some(3), start(), start()).await.expect("filled");
     let stale = cache.get(USER, session.id, later).await.expect("an answer");
-    assert_eq!((stale.session, stale.epoch, stale.epoch_floor), (None, None, 3));
+    assert_eq!((stale.record, stale.epoch, stale.epoch_floor), (None, None, 3));
     cache.fill(USER, Some((&session, 1)), Some(2), later, later).await.expect("refused quietly");
     let hit = cache.get(USER, session.id, later).await.expect("an answer");
-    assert_eq!((hit.session, hit.epoch, hit.epoch_floor), (None, None, 3));
+    assert_eq!((hit.record, hit.epoch, hit.epoch_floor), (None, None, 3));
 }
 
 #[tokio::test]
@@ -160,5 +160,5 @@ async fn whatever_the_order_of_side_by_side_writes_the_highest_version_stays() {
     });
     futures::future::try_join_all(writes).await.expect("written");
     let hit = cache.get(USER, session.id, start()).await.expect("an answer");
-    assert_eq!((hit.session, hit.epoch), (Some(CachedSession::Ended), Some(39)));
+    assert_eq!((hit.record, hit.epoch), (Some(CachedSession::Ended), Some(39)));
 }

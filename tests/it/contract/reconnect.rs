@@ -111,8 +111,8 @@ async fn what_a_flush_takes_away_is_only_warmth() {
     cache.fill(user, Some((&session, 1)), Some(0), now, now).await.expect("filled");
     server.command("FLUSHALL").expect("flushed");
     let hit = cache.get(user, session.id, now).await.expect("an answer");
-    assert_eq!((hit.session, hit.epoch), (None, None));
+    assert_eq!((hit.record, hit.epoch), (None, None));
     let later = now + TimeDelta::seconds(1);
     cache.fill(user, Some((&session, 1)), Some(0), later, later).await.expect("filled again");
-    assert!(cache.get(user, session.id, later).await.expect("an answer").session.is_some());
+    assert!(cache.get(user, session.id, later).await.expect("an answer").record.is_some());
 }

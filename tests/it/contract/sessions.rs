@@ -50,7 +50,7 @@ fn rig() -> Rig {
 }
 
 fn rotated(stored: &Stored, now: chrono::DateTime<Utc>) -> Session {
-    Session { refresh_counter: stored.session.refresh_counter + 1, last_used_at: now, ..stored.session.clone() }
+    Session { refresh_counter: stored.record.refresh_counter + 1, last_used_at: now, ..stored.record.clone() }
 }
 
 #[tokio::test]
@@ -58,7 +58,7 @@ async fn a_session_that_was_created_is_found() {
     let rig = rig();
     let session = session(USER, start());
     let stored = rig.here.create(&session).await.expect("created");
-    assert_eq!(stored, Stored { session: session.clone(), version: 1 });
+    assert_eq!(stored, Stored { record: session.clone(), version: 1 });
     assert_eq!(rig.there.get(USER, session.id, start()).await.expect("read"), Some(stored));
     let found = rig.there.lookup(USER, session.id, start()).await.expect("looked up");
     assert_eq!(found, Some((session, 0)));
@@ -140,7 +140,7 @@ async fn of_two_uses_of_one_refresh_token_one_wins() {
 async fn a_write_that_meets_itself_has_succeeded() {
     let rig = rig();
     let stored = rig.here.create(&session(USER, start())).await.expect("created");
-    rig.here.create(&stored.session).await.expect("created, again the same");
+    rig.here.create(&stored.record).await.expect("created, again the same");
     let next = rotated(&stored, start());
     for _ in 0..2 {
         assert_eq!(rig.here.rotate(&stored, next.clone(), start()).await.expect("rotated").version, 2);
@@ -151,7 +151,7 @@ async fn a_write_that_meets_itself_has_succeeded() {
 async fn a_rotation_is_what_the_next_look_up_sees() {
     let rig = rig();
     let stored = rig.here.create(&session(USER, start())).await.expect("created");
-    rig.there.lookup(USER, stored.session.id, start()).await.expect("in the cache");
+    rig.there.lookup(USER, stored.record.id, start()).await.expect("in the cache");
     let next = rotated(&stored, start());
     rig.here.rotate(&stored, next.clone(), start()).await.expect("rotated");
     assert_eq!(rig.there.lookup(USER, next.id, start()).await.expect("looked up"), Some((next, 0)));

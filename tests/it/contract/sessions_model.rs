@@ -142,7 +142,7 @@ impl World {
             return;
         }
         let late = self.late.swap_remove(index(self.below(self.late.len() as u64)));
-        let entry = late.stored.as_ref().map(|s| (&s.session, s.version));
+        let entry = late.stored.as_ref().map(|s| (&s.record, s.version));
         self.cache.fill(USER, entry, Some(late.epoch), late.read_at, late.read_at).await.expect("filled");
     }
 
@@ -161,7 +161,7 @@ impl World {
         match (confirmed, heard) {
             (true, true) => self.store.bump_epoch(USER, epoch, now).await.expect("raised"),
             (true, false) => self.bare.bump_epoch(USER, epoch, now).await.expect("raised"),
-            (false, true) => self.cache.fill(USER, None, Some(epoch), now, now).await.expect("told"),
+            (false, true) => self.cache.fill_epoch(USER, epoch, now, now).await.expect("told"),
             (false, false) => {}
         }
         self.owed = if confirmed { None } else { Some(epoch) };
@@ -190,9 +190,9 @@ impl World {
     async fn rotate(&mut self, which: usize) {
         let now = self.a_clock();
         let Some(stored) = self.bare.get(USER, self.sessions[which], now).await.expect("read") else { return };
-        if stored.session.revoked_at.is_none() {
-            let counter = stored.session.refresh_counter + 1;
-            let next = Session { refresh_counter: counter, ..stored.session.clone() };
+        if stored.record.revoked_at.is_none() {
+            let counter = stored.record.refresh_counter + 1;
+            let next = Session { refresh_counter: counter, ..stored.record.clone() };
             self.store.rotate(&stored, next, now).await.expect("rotated");
         }
     }

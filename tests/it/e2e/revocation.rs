@@ -126,3 +126,19 @@ async fn a_disabled_account_is_refused_within_the_bound_and_cannot_sign_in() {
     let kept = admin.get(&query).await.expect(200).json();
     assert_eq!(kept["data"]["items"][0]["detail"]["after"]["account_status"], "disabled", "{kept}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_api_key_that_was_deleted_is_refused_within_the_bound() {
+    let target = target!();
+    // A sign-in of now: who borrows an account has one that may be too old to make keys.
+    let user = target.session_of(&target.user("e2e-api-key").await).await;
+    let made = user.post("/auth/api-keys", json!({"name": "a program", "expires_in": 600})).await.expect(200).json();
+    let key = user.with_token(made["data"]["key"].as_str().expect("a key"));
+    for path in ["/api/protected", "/tasks", "/auth/validate"] {
+        key.get(path).await.expect(200);
+    }
+    let path = format!("/auth/api-keys/{}", made["data"]["api_key"]["id"].as_str().expect("a name"));
+    user.request(Method::DELETE, &path).send().await.expect(200);
+    is_refused_after_the_bound("an API key", &key, Instant::now()).await;
+    user.get("/api/protected").await.expect(200);
+}

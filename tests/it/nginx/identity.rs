@@ -14,6 +14,7 @@ const DISGUISES: &[(&str, &str)] = &[
     ("x-auth-username", "admin"),
     ("x-auth-role", "admin"),
     ("x-auth-permissions", "*"),
+    ("x-auth-api-key-id", "key_01J00000000000000000000000"),
     ("x-auth-session-id", "11111111-1111-1111-1111-111111111111"),
     ("x-auth-error", "no"),
     ("x-auth-user", "admin"),

@@ -46,6 +46,7 @@ async fn a_thing_of_somebody_else_is_answered_like_one_that_does_not_exist() {
     for route in table::routes().iter().filter(|route| route.line.acts_on.is_owned()) {
         let unknown = match route.line.acts_on {
             ActsOn::Session => "sess_7ZZZZZZZZZZZZZZZZZZZZZZZZZ",
+            ActsOn::ApiKey => "key_7ZZZZZZZZZZZZZZZZZZZZZZZZZ",
             _ => "task_7ZZZZZZZZZZZZZZZZZZZZZZZZZ",
         };
         let nothing = ask(&other, route, &route.path(unknown)).await.expect_problem(404, "not_found");
@@ -85,7 +86,8 @@ fn greedy(owner: &Actor) -> Vec<String> {
 #[tokio::test]
 async fn no_answer_to_somebody_holds_anything_of_somebody_else() {
     let (_app, owner, things, other) = two().await;
-    let mut secrets: Vec<&str> = things.tasks.iter().chain(&things.sessions).map(String::as_str).collect();
+    let mut secrets: Vec<&str> =
+        things.tasks.iter().chain(&things.sessions).chain(&things.api_keys).map(String::as_str).collect();
     secrets.extend([MARK, "the-owner"]);
     let mut own_things = 0;
     for route in table::routes().iter().filter(|route| !route.writes() && route.line.acts_on.variable().is_none()) {

@@ -8,6 +8,7 @@ use halyard_domain::{
     user::Role,
 };
 use halyard_tests::{Actor, TestApp, TestResponse};
+use serde_json::json;
 
 use super::table::{self, Known};
 
@@ -116,6 +117,48 @@ async fn an_operator_is_let_in_where_the_role_says_so_and_the_administrator_ever
             let expected = authz::Grants::of(role, &[]).allow(needed);
             assert_eq!(let_in(&answer), expected, "{} for {role}: {}", route.key, answer.text());
         }
+    }
+}
+
+/// An API key of somebody, with this scope.
+async fn key_of(owner: &Actor, scope: &[&str]) -> Actor {
+    let made = owner.post("/auth/api-keys", json!({"name": "a program", "permissions": scope})).await.expect(200);
+    owner.with_token(made.json()["data"]["key"].as_str().expect("a key"))
+}
+
+#[tokio::test]
+async fn a_key_of_the_administrator_opens_what_its_scope_opens() {
+    let app = app().await;
+    let admin = app.admin().await;
+    for permission in Permission::ALL {
+        let others: Vec<&str> =
+            Permission::ALL.into_iter().filter(|other| *other != permission).map(Permission::as_str).collect();
+        let (with, without) = (key_of(&admin, &[permission.as_str()]).await, key_of(&admin, &others).await);
+        for route in table::routes().iter().filter(|route| route.line.needs == Some(permission)) {
+            assert!(let_in(&ask(&with, route).await), "{} with {}", route.key, permission.as_str());
+            assert!(!let_in(&ask(&without, route).await), "{} with {others:?}", route.key);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_key_is_refused_where_somebody_must_have_signed_in_if_and_only_if_the_table_says_so() {
+    let app = app().await;
+    app.leave_unfinished();
+    let key = key_of(&app.admin().await, &["*"]).await;
+    for route in table::routes().iter().filter(|route| route.authorizer.is_some()) {
+        let answer = ask(&key, route).await;
+        if answer.code() == 403 {
+            answer.clone().expect_problem(403, "session_required");
+        }
+        assert_eq!(
+            answer.code() == 403,
+            route.line.for_people,
+            "{} answers {} to an API key: should its handler take a SessionCaller? tests/it/security/table.rs says {}",
+            route.key,
+            answer.code(),
+            route.line.for_people
+        );
     }
 }
 

@@ -14,6 +14,8 @@ pub enum ActsOn {
     OwnThings,
     /// The session `{id}`.
     Session,
+    /// The API key `{id}`.
+    ApiKey,
     /// The task `{id}`.
     Task,
     /// The lane `{name}`, which belongs to the platform.
@@ -27,14 +29,14 @@ impl ActsOn {
     pub fn variable(self) -> Option<&'static str> {
         match self {
             Self::Nothing | Self::OwnThings => None,
-            Self::Session | Self::Task | Self::Account => Some("{id}"),
+            Self::Session | Self::ApiKey | Self::Task | Self::Account => Some("{id}"),
             Self::Lane => Some("{name}"),
         }
     }
 
     /// Has it an owner, who alone may touch it?
     pub fn is_owned(self) -> bool {
-        matches!(self, Self::Session | Self::Task)
+        matches!(self, Self::Session | Self::ApiKey | Self::Task)
     }
 }
 
@@ -51,10 +53,12 @@ pub struct Line {
     pub body: Option<fn(n: usize) -> Value>,
     /// The whole session, or all, may end by it.
     pub ends_sessions: bool,
+    /// An API key does not do: somebody must have signed in.
+    pub for_people: bool,
 }
 
 const fn line(key: &'static str, acts_on: ActsOn) -> Line {
-    Line { key, acts_on, needs: None, opened_by: None, body: None, ends_sessions: false }
+    Line { key, acts_on, needs: None, opened_by: None, body: None, ends_sessions: false, for_people: false }
 }
 
 impl Line {
@@ -73,6 +77,10 @@ impl Line {
     const fn ends_sessions(self) -> Self {
         Self { ends_sessions: true, ..self }
     }
+
+    const fn for_people(self) -> Self {
+        Self { for_people: true, ..self }
+    }
 }
 
 /// In the template's order.
@@ -87,13 +95,14 @@ const TABLE: &[Line] = &[
     line("POST /auth/refresh", ActsOn::Nothing).body(|_| json!({"refresh_token": "hr_nonsense"})),
     line("GET /auth/validate", ActsOn::OwnThings),
     line("GET /auth/profile", ActsOn::OwnThings),
-    line("PUT /auth/profile", ActsOn::OwnThings).body(|n| {
+    line("PUT /auth/profile", ActsOn::OwnThings).for_people().body(|n| {
         json!({"full_name": "Mallory", "email": format!("mallory{n}@example.com"), "department": "Elsewhere",
                "preferences": {"theme": "dark", "notifications": {"email": true}}})
     }),
-    line("POST /auth/logout", ActsOn::OwnThings).ends_sessions(),
-    line("POST /auth/logout-all", ActsOn::OwnThings).ends_sessions(),
+    line("POST /auth/logout", ActsOn::OwnThings).for_people().ends_sessions(),
+    line("POST /auth/logout-all", ActsOn::OwnThings).for_people().ends_sessions(),
     line("POST /auth/password", ActsOn::OwnThings)
+        .for_people()
         .body(|_| json!({"current_password": "not the password", "new_password": "another horse battery"})),
     line("POST /auth/password/forgot", ActsOn::Nothing).body(|n| json!({"email": format!("nobody{n}@example.com")})),
     line("GET /auth/password/reset", ActsOn::Nothing),
@@ -101,15 +110,22 @@ const TABLE: &[Line] = &[
         .body(|_| json!({"token": "hm_nonsense", "new_password": "another horse battery"})),
     line("GET /auth/email/verify", ActsOn::Nothing),
     line("POST /auth/email/verify", ActsOn::Nothing).body(|_| json!({"token": "hm_nonsense"})),
-    line("POST /auth/email/verification", ActsOn::OwnThings),
-    line("POST /auth/step-up", ActsOn::OwnThings).body(|_| json!({"password": "not the password", "otp": "000000"})),
-    line("GET /auth/2fa", ActsOn::OwnThings),
-    line("POST /auth/2fa/setup", ActsOn::OwnThings),
-    line("POST /auth/2fa/confirm", ActsOn::OwnThings).body(|_| json!({"otp": "000000"})),
-    line("POST /auth/2fa/recovery-codes", ActsOn::OwnThings),
-    line("DELETE /auth/2fa", ActsOn::OwnThings),
-    line("GET /auth/sessions", ActsOn::OwnThings),
-    line("DELETE /auth/sessions/{id}", ActsOn::Session).ends_sessions(),
+    line("POST /auth/email/verification", ActsOn::OwnThings).for_people(),
+    line("POST /auth/step-up", ActsOn::OwnThings)
+        .for_people()
+        .body(|_| json!({"password": "not the password", "otp": "000000"})),
+    line("GET /auth/2fa", ActsOn::OwnThings).for_people(),
+    line("POST /auth/2fa/setup", ActsOn::OwnThings).for_people(),
+    line("POST /auth/2fa/confirm", ActsOn::OwnThings).for_people().body(|_| json!({"otp": "000000"})),
+    line("POST /auth/2fa/recovery-codes", ActsOn::OwnThings).for_people(),
+    line("DELETE /auth/2fa", ActsOn::OwnThings).for_people(),
+    line("GET /auth/sessions", ActsOn::OwnThings).for_people(),
+    line("DELETE /auth/sessions/{id}", ActsOn::Session).for_people().ends_sessions(),
+    line("POST /auth/api-keys", ActsOn::OwnThings)
+        .for_people()
+        .body(|_| json!({"name": "a program", "permissions": [], "expires_in": 3600})),
+    line("GET /auth/api-keys", ActsOn::OwnThings).for_people(),
+    line("DELETE /auth/api-keys/{id}", ActsOn::ApiKey).for_people(),
     line("GET /.well-known/jwks.json", ActsOn::Nothing),
     line("GET /api/users", ActsOn::Nothing).needs(Permission::UsersRead),
     line("GET /api/users/{id}", ActsOn::Account).needs(Permission::UsersRead),
@@ -180,6 +196,7 @@ impl Known {
     pub fn path_to_nothing(&self) -> String {
         self.path(match self.line.acts_on {
             ActsOn::Session => "sess_7ZZZZZZZZZZZZZZZZZZZZZZZZZ",
+            ActsOn::ApiKey => "key_7ZZZZZZZZZZZZZZZZZZZZZZZZZ",
             ActsOn::Task => "task_7ZZZZZZZZZZZZZZZZZZZZZZZZZ",
             ActsOn::Lane => "low",
             ActsOn::Account => "999999999",

@@ -13,6 +13,7 @@ pub const MARK: &str = "mark-of-the-owner";
 pub struct Things {
     pub sessions: Vec<String>,
     pub tasks: Vec<String>,
+    pub api_keys: Vec<String>,
 }
 
 impl Things {
@@ -48,13 +49,16 @@ impl Things {
             sessions.as_array().expect("items").iter().filter(|s| s["current"] == false).collect();
         let sessions = texts(&json!(current), "session_id");
         assert!(sessions.len() >= 2 && tasks.len() >= 7, "{sessions:?} {tasks:?}");
-        Self { sessions, tasks }
+        let made = owner.post("/auth/api-keys", json!({ "name": MARK })).await.expect(200).json();
+        let api_keys = vec![made["data"]["api_key"]["id"].as_str().expect("a name").to_owned()];
+        Self { sessions, tasks, api_keys }
     }
 
     /// The ids of what a route acts upon.
     pub fn ids(&self, of: ActsOn) -> &[String] {
         match of {
             ActsOn::Session => &self.sessions,
+            ActsOn::ApiKey => &self.api_keys,
             ActsOn::Task => &self.tasks,
             ActsOn::Nothing | ActsOn::OwnThings | ActsOn::Lane | ActsOn::Account => &[],
         }
@@ -67,7 +71,8 @@ impl Things {
             tasks.push(owner.task(id).await);
         }
         let mut sessions = owner.get("/auth/sessions").await.expect(200).json();
-        json!({ "tasks": tasks, "sessions": sessions["data"]["items"].take() })
+        let mut keys = owner.get("/auth/api-keys").await.expect(200).json();
+        json!({ "tasks": tasks, "sessions": sessions["data"]["items"].take(), "api_keys": keys["data"]["items"].take() })
     }
 }
 

@@ -1,5 +1,6 @@
 //! One file per endpoint.
 
+pub mod api_keys;
 pub mod forgot;
 pub mod jwks;
 pub mod login;

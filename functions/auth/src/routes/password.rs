@@ -74,7 +74,7 @@ pub(super) async fn sure_of(state: &AppState, caller: &Principal, session: Sessi
     let user = user.filter(|user| user.status == AccountStatus::Active).ok_or(AuthnFailure::Revoked)?;
     let now = state.clock.now();
     let stored = state.sessions.get(caller.user_id, session, now).await?;
-    let live = stored.is_some_and(|stored| stored.session.is_live(now, user.auth_epoch));
+    let live = stored.is_some_and(|stored| stored.record.is_live(now, user.auth_epoch));
     if live { Ok(user) } else { Err(AuthnFailure::Revoked.into()) }
 }
 

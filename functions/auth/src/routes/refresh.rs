@@ -69,7 +69,7 @@ async fn refresh(state: &AppState, token: &RefreshToken, info: &RequestInfo) -> 
         let now = state.clock.now();
         let stored = live(state, token, now).await?;
         let pen = sign_in::pen(state).await?;
-        match state.issuer.refresh.judge(token, &stored.session, now) {
+        match state.issuer.refresh.judge(token, &stored.record, now) {
             RefreshVerdict::Rotate(next) => match rotate(state, &stored, &next, now).await {
                 // Another request used the same token first; the next look sees its work.
                 Err(AuthError::Sessions(SessionError::Conflict)) => {}
@@ -77,7 +77,7 @@ async fn refresh(state: &AppState, token: &RefreshToken, info: &RequestInfo) -> 
                 Ok(session) => return Ok(sign_in::answer(state, pen, &session, &next, None, now)),
             },
             RefreshVerdict::Repeat(present) => {
-                return Ok(sign_in::answer(state, pen, &stored.session, &present, None, now));
+                return Ok(sign_in::answer(state, pen, &stored.record, &present, None, now));
             }
             RefreshVerdict::Replayed => {
                 let ended = state.sessions.revoke(token.user_id, token.session_id, now).await?;
@@ -101,7 +101,7 @@ async fn refresh(state: &AppState, token: &RefreshToken, info: &RequestInfo) -> 
 async fn live(state: &AppState, token: &RefreshToken, now: DateTime<Utc>) -> Result<Stored, AuthError> {
     let (user, session) = (token.user_id, token.session_id);
     let (stored, epoch) = tokio::try_join!(state.sessions.get(user, session, now), state.sessions.epoch(user))?;
-    let live = stored.filter(|stored| stored.session.is_live(now, epoch));
+    let live = stored.filter(|stored| stored.record.is_live(now, epoch));
     live.ok_or_else(|| AuthnFailure::Revoked.into())
 }
 
@@ -112,7 +112,7 @@ async fn rotate(
     next: &RefreshToken,
     now: DateTime<Utc>,
 ) -> Result<Session, AuthError> {
-    let before = &stored.session;
+    let before = &stored.record;
     let user = users::by_id(&mut *state.pool.acquire().await?, before.user_id).await?;
     let user = user.filter(|user| user.status == AccountStatus::Active && user.auth_epoch <= before.auth_epoch);
     let Some(user) = user else {
@@ -128,5 +128,5 @@ async fn rotate(
         last_used_at: now,
         ..before.clone()
     };
-    Ok(state.sessions.rotate(stored, after, now).await?.session)
+    Ok(state.sessions.rotate(stored, after, now).await?.record)
 }

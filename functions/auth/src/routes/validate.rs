@@ -7,7 +7,7 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use halyard_auth::{AuthnError, AuthnFailure, Principal};
+use halyard_auth::{AuthnError, AuthnFailure, Credential, Principal};
 use halyard_http::{Problem, rfc3339, success};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use serde::Serialize;
@@ -23,6 +23,8 @@ struct Validated {
     role: &'static str,
     permissions: Vec<String>,
     session_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    api_key_id: Option<String>,
     expires_at: String,
 }
 
@@ -44,6 +46,7 @@ fn accepted(principal: Principal) -> impl IntoResponse {
     let headers = identity_headers(&principal);
     let data = Validated {
         session_id: principal.session_id().map(|id| id.to_string()),
+        api_key_id: api_key_id(&principal),
         valid: true,
         user_id: principal.user_id.0,
         username: principal.username,
@@ -61,16 +64,26 @@ async fn verify(state: &AppState, headers: &HeaderMap) -> Result<Principal, Auth
 }
 
 fn identity_headers(principal: &Principal) -> HeaderMap {
-    let values = [
+    let mut values = vec![
         ("x-auth-user-id", principal.user_id.to_string()),
         ("x-auth-username", principal.username.clone()),
         ("x-auth-role", principal.role.as_str().to_owned()),
         ("x-auth-permissions", principal.permissions.0.join(" ")),
         ("x-auth-session-id", principal.session_id().map(|id| id.to_string()).unwrap_or_default()),
     ];
+    if let Some(id) = api_key_id(principal) {
+        values.push(("x-auth-api-key-id", id));
+    }
     // Names and permissions are plain ASCII by the rules they were stored under.
     let entries = values
         .into_iter()
         .filter_map(|(name, value)| Some((HeaderName::from_static(name), HeaderValue::try_from(value).ok()?)));
     entries.collect()
+}
+
+fn api_key_id(principal: &Principal) -> Option<String> {
+    match &principal.credential {
+        Credential::ApiKey { id } => Some(id.to_string()),
+        Credential::Session { .. } => None,
+    }
 }

@@ -60,7 +60,7 @@ async fn change(
             return Err(UsersError::VersionMismatch);
         }
         if allowed == Allowed::Nothing {
-            tell_if_owed(state, user.id).await?;
+            tell_if_owed(state, &user).await?;
             return Ok(user);
         }
         let new = NewRights {
@@ -73,9 +73,10 @@ async fn change(
         };
         match commit(state, caller, &new, &before, info).await? {
             Outcome::Changed { version, auth_epoch, at } => {
-                tell(state, id, auth_epoch).await?;
                 let Rights { role, permissions, status } = after;
-                return Ok(User { role, permissions, status, version, auth_epoch, updated_at: at, ..user });
+                let user = User { role, permissions, status, version, auth_epoch, updated_at: at, ..user };
+                tell(state, &user).await?;
+                return Ok(user);
             }
             Outcome::LastAdmin => return Err(UsersError::LastAdmin),
             Outcome::Stale => {}
@@ -127,16 +128,14 @@ fn shown(rights: &Rights) -> Value {
     })
 }
 
-async fn tell(state: &AppState, user: UserId, epoch: i64) -> Result<(), UsersError> {
-    let telling = state.sessions.bump_epoch(user, epoch, state.clock.now());
-    Ok(auth_epochs::tell(&state.pool, user, epoch, telling).await?)
+/// Tells where sessions and API keys are verified what the account is from now on.
+async fn tell(state: &AppState, user: &User) -> Result<(), UsersError> {
+    let telling = state.sessions.publish_epoch(user.id, user.auth_epoch, Ok(user.as_owner()), state.clock.now());
+    auth_epochs::tell(&state.pool, user.id, user.auth_epoch, telling).await
 }
 
 /// Whoever repeats a change that was answered with 503 is told 200 only once its sessions have ended, too.
-async fn tell_if_owed(state: &AppState, user: UserId) -> Result<(), UsersError> {
-    let owed = auth_epochs::owed_for(&mut *state.pool.acquire().await?, user).await?;
-    match owed {
-        Some(epoch) => tell(state, user, epoch).await,
-        None => Ok(()),
-    }
+async fn tell_if_owed(state: &AppState, user: &User) -> Result<(), UsersError> {
+    let owed = auth_epochs::owed_for(&mut *state.pool.acquire().await?, user.id).await?;
+    if owed.is_some() { tell(state, user).await } else { Ok(()) }
 }

@@ -4,7 +4,7 @@ use chrono::{DateTime, Duration, Utc};
 use halyard_domain::{Entropy, SessionId, UserId, authz::Grants, user::Role};
 use serde::{Deserialize, Serialize};
 
-use super::refresh;
+use super::{api_key, refresh};
 use crate::{
     encoding::{from_base64url, to_base64url},
     keys::{ALGORITHM, KeySet, MAX_KID, SharedSecret, SigningKey},
@@ -154,7 +154,7 @@ impl<'a> Unverified<'a> {
         if token.len() > MAX_LENGTH {
             return Err(AuthnFailure::Malformed);
         }
-        if token.starts_with(refresh::PREFIX) {
+        if token.starts_with(refresh::PREFIX) || token.starts_with(api_key::PREFIX) {
             return Err(AuthnFailure::WrongKind);
         }
         let (signed, signature) = token.rsplit_once('.').ok_or(AuthnFailure::Malformed)?;

@@ -33,6 +33,7 @@ use halyard_domain::{Entropy, SessionId, UserId, session::Session};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
+use super::api_key;
 use crate::{
     encoding::{array_from_base64url, to_base64url},
     keys::{SigningKey, SigningKeys},
@@ -78,7 +79,7 @@ impl RefreshToken {
             let looks_like_jwt = text.starts_with("ey") && text.bytes().filter(|&b| b == b'.').count() == 2;
             return Err(match text {
                 "" => AuthnFailure::Missing,
-                _ if looks_like_jwt => AuthnFailure::WrongKind,
+                _ if looks_like_jwt || text.starts_with(api_key::PREFIX) => AuthnFailure::WrongKind,
                 _ => AuthnFailure::Malformed,
             });
         };

@@ -20,7 +20,7 @@ pub use guesses::{Charged, End, Guesses, SignIn};
 pub use info::RedisInfo;
 pub use limits::{Check, Decision, Limits, Visit};
 pub use metrics::{MinuteCounts, Outcome};
-pub use session_cache::{CachedSession, Hit, SessionCache};
+pub use session_cache::{Cached, CachedSession, Hit, SessionCache};
 
 /// Why Redis could not do as asked. Whatever the reason, the caller goes on without: Redis holds nothing that is not
 /// also elsewhere.

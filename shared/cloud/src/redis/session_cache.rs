@@ -1,4 +1,4 @@
-//! The verifier's cache of sessions and epochs (invariant 5).
+//! The verifier's cache of sessions, API keys and epochs (invariant 5).
 //!
 //! Every entry carries the version of what it was filled from, the moment *before* that was read, and the moment at
 //! which it was put here. It counts for [`SessionCache::bound`] after the first, by the reader's clock, however late the
@@ -12,10 +12,11 @@
 use std::{sync::LazyLock, time::Duration};
 
 use chrono::{DateTime, Utc};
-use halyard_domain::{SessionId, UserId, session::Session};
+use halyard_domain::{UserId, session::Session};
 use redis::Script;
 
 use super::{Redis, RedisError, script::Arg};
+use crate::records::{Record, RecordId};
 
 const TEXT: &str = include_str!("session_cache.lua");
 static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(TEXT));
@@ -25,28 +26,37 @@ static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(TEXT));
 pub const KEPT: Duration = Duration::from_mins(3);
 
 /// What the cache knows of a session.
+pub type CachedSession = Cached<Session>;
+
+/// What the cache knows of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CachedSession {
+pub enum Cached<R> {
     /// The record at this version.
     Live {
         /// The item's version in the table.
         version: i64,
         /// The record.
-        session: Box<Session>,
+        record: Box<R>,
     },
     /// It has ended; that is for good.
     Ended,
 }
 
 /// What one look into the cache brought.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Hit {
-    /// The session; `None` when the cache does not know, or not freshly enough.
-    pub session: Option<CachedSession>,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hit<R> {
+    /// The record; `None` when the cache does not know, or not freshly enough.
+    pub record: Option<Cached<R>>,
     /// The user's epoch, likewise.
     pub epoch: Option<i64>,
     /// The user's epoch is not below this, fresh or not: it never falls.
     pub epoch_floor: i64,
+}
+
+impl<R> Default for Hit<R> {
+    fn default() -> Self {
+        Self { record: None, epoch: None, epoch_floor: 0 }
+    }
 }
 
 /// The cache. Both keys of a user carry the user as their hash tag.
@@ -67,22 +77,27 @@ impl SessionCache {
         self.bound
     }
 
-    /// The session's and the epoch's entry, in one round trip.
-    pub async fn get(&self, user: UserId, session: SessionId, now: DateTime<Utc>) -> Result<Hit, RedisError> {
+    /// The record's and the epoch's entry, in one round trip.
+    pub async fn get<I: RecordId>(
+        &self,
+        user: UserId,
+        id: I,
+        now: DateTime<Utc>,
+    ) -> Result<Hit<I::Record>, RedisError> {
         let mut pipeline = redis::pipe();
-        pipeline.cmd("MGET").arg(self.session_key(user, session)).arg(self.epoch_key(user));
+        pipeline.cmd("MGET").arg(self.record_key(user, id)).arg(self.epoch_key(user));
         pipeline.cmd("TIME");
         let (entries, time): ((Option<String>, Option<String>), (i64, i64)) = self.redis.run_all(&pipeline).await?;
-        let (session, epoch) = (entries.0.as_deref().and_then(Entry::read), entries.1.as_deref().and_then(Entry::read));
+        let (record, epoch) = (entries.0.as_deref().and_then(Entry::read), entries.1.as_deref().and_then(Entry::read));
         let fresh = |entry: &Entry<'_>| self.is_fresh(entry, now, time.0 * 1000 + time.1 / 1000);
         Ok(Hit {
-            session: session.and_then(|entry| match entry.payload {
+            record: record.and_then(|entry| match entry.payload {
                 // A tombstone is true at any age.
-                "" => Some(CachedSession::Ended),
+                "" => Some(Cached::Ended),
                 _ if !fresh(&entry) => None,
                 payload => {
-                    let session = serde_json::from_str(payload).ok()?;
-                    Some(CachedSession::Live { version: entry.version, session })
+                    let record = serde_json::from_str(payload).ok()?;
+                    Some(Cached::Live { version: entry.version, record })
                 }
             }),
             epoch: epoch.filter(fresh).map(|entry| entry.version),
@@ -91,47 +106,65 @@ impl SessionCache {
     }
 
     /// Puts what was read from the table at `read_at` (a moment taken *before* the read) into the cache; one round
-    /// trip. A session that has ended is put as a tombstone. An entry that is too old already is not put.
-    pub async fn fill(
+    /// trip. A record that has ended is put as a tombstone. An entry that is too old already is not put.
+    pub async fn fill<R: Record>(
         &self,
         user: UserId,
-        session: Option<(&Session, i64)>,
+        record: Option<(&R, i64)>,
         epoch: Option<i64>,
         read_at: DateTime<Utc>,
         now: DateTime<Utc>,
     ) -> Result<(), RedisError> {
-        if self.left(read_at.timestamp_millis(), now.timestamp_millis()) <= 0 {
-            return Ok(());
-        }
-        let (mut keys, mut args) = (Vec::new(), self.head(read_at));
-        if let Some((session, version)) = session {
-            let payload = if session.revoked_at.is_some() {
+        let mut entries = Vec::with_capacity(2);
+        if let Some((record, version)) = record {
+            let payload = if record.revoked_at().is_some() {
                 String::new()
             } else {
-                serde_json::to_string(session).map_err(|e| RedisError::Unexpected(e.to_string()))?
+                serde_json::to_string(record).map_err(|e| RedisError::Unexpected(e.to_string()))?
             };
-            keys.push(self.session_key(user, session.id));
-            args.extend([Arg::Int(version), Arg::Text(payload)]);
+            entries.push((self.record_key(user, record.id()), version, payload));
         }
-        if let Some(epoch) = epoch {
-            keys.push(self.epoch_key(user));
-            args.extend([Arg::Int(epoch), Arg::Text(EPOCH.to_owned())]);
-        }
-        if keys.is_empty() {
+        entries.extend(epoch.map(|epoch| (self.epoch_key(user), epoch, EPOCH.to_owned())));
+        self.put(entries, read_at, now).await
+    }
+
+    /// The same for an epoch alone.
+    pub async fn fill_epoch(
+        &self,
+        user: UserId,
+        epoch: i64,
+        read_at: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Result<(), RedisError> {
+        self.put(vec![(self.epoch_key(user), epoch, EPOCH.to_owned())], read_at, now).await
+    }
+
+    async fn put(
+        &self,
+        entries: Vec<(String, i64, String)>,
+        read_at: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Result<(), RedisError> {
+        if entries.is_empty() || self.left(read_at.timestamp_millis(), now.timestamp_millis()) <= 0 {
             return Ok(());
+        }
+        let (mut keys, mut args) = (Vec::with_capacity(entries.len()), self.head(read_at));
+        for (key, version, payload) in entries {
+            keys.push(key);
+            args.extend([Arg::Int(version), Arg::Text(payload)]);
         }
         self.redis.script::<i64>(&SCRIPT, TEXT, &keys, &args).await.map(drop)
     }
 
-    /// Marks a session as ended at `version`.
-    pub async fn tombstone(
+    /// Marks a record as ended at `version`.
+    pub async fn tombstone<I: RecordId>(
         &self,
         user: UserId,
-        session: SessionId,
+        id: I,
         version: i64,
         now: DateTime<Utc>,
     ) -> Result<(), RedisError> {
-        let keys = [self.session_key(user, session)];
+        let keys = [self.record_key(user, id)];
         let mut args = self.head(now);
         args.extend([Arg::Int(version), Arg::Text(String::new())]);
         self.redis.script::<i64>(&SCRIPT, TEXT, &keys, &args).await.map(drop)
@@ -152,8 +185,8 @@ impl SessionCache {
         millis(self.bound) - (now - then).max(0)
     }
 
-    fn session_key(&self, user: UserId, session: SessionId) -> String {
-        format!("{}:{{user:{user}}}:{session}", self.redis.namespace())
+    fn record_key<I: RecordId>(&self, user: UserId, id: I) -> String {
+        format!("{}:{{user:{user}}}:{id}", self.redis.namespace())
     }
 
     fn epoch_key(&self, user: UserId) -> String {

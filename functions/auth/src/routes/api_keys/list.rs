@@ -1,0 +1,18 @@
+//! `GET /auth/api-keys`
+
+use axum::extract::State;
+use halyard_http::{ApiResult, Items, SessionCaller, Success, success};
+
+use super::{View, live};
+use crate::{error::AuthError, state::AppState};
+
+/// Lists the caller's live keys, oldest first. There are few: one page.
+pub async fn handler(
+    State(state): State<AppState>,
+    SessionCaller(caller, _): SessionCaller,
+) -> ApiResult<Success<Items<View>>> {
+    let keys = live(&state, caller.user_id).await?;
+    let used = state.sessions.api_keys().last_uses(&keys).await.map_err(AuthError::from)?;
+    let items = keys.iter().zip(used).map(|(key, used)| View::new(key, used)).collect();
+    Ok(success(Items { items, next_cursor: None }))
+}
