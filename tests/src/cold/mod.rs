@@ -131,6 +131,7 @@ async fn rehearse(url: &str) {
     let user = target.admin().await;
     user.get("/auth/profile").await.expect(200);
     user.get("/api/protected").await.expect(200);
+    user.get("/api/users").await.expect(200);
     let task = json!({"task_type": "sample", "data": {"message": "cold"}});
     let id = user.submit(task.clone()).await;
     // The worker has had its doorbell; asking for the task must not be the last that `tasks` hears.
