@@ -147,3 +147,17 @@ async fn a_body_above_the_limit_of_lambda_is_refused_by_the_gateway() {
     assert_eq!(answer.code(), 413, "{}", answer.text());
     assert_eq!(app.count("select count(*) from tasks").await, 0);
 }
+
+#[tokio::test]
+async fn a_time_that_becomes_one_of_the_year_10000_is_refused() {
+    let app = TestApp::spawn().await;
+    let user = app.user().await;
+    for at in ["9999-12-31T23:59:60Z", "9999-12-31T23:59:59-00:01"] {
+        let body = json!({"task_type": "sample", "data": {}, "scheduled_for": at});
+        let answer = user.post("/tasks/submit", body).await.expect_problem(422, "validation_failed");
+        assert_eq!(answer.json()["errors"][0]["pointer"], "/scheduled_for", "{at}");
+    }
+    let body = json!({"task_type": "sample", "data": {}, "scheduled_for": "9999-12-31T23:59:59Z"});
+    user.post("/tasks/submit", body).await.expect(200);
+    app.leave_unfinished();
+}
