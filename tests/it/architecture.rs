@@ -9,6 +9,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("halyard-domain", &[]),
     ("halyard-config", &["halyard-domain"]),
     ("halyard-auth", &["halyard-domain"]),
+    ("halyard-reference", &[]),
     ("halyard-store", &["halyard-domain"]),
     ("halyard-cloud", &["halyard-domain"]),
     ("halyard-jobs", &["halyard-domain", "halyard-store", "halyard-cloud"]),

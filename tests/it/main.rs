@@ -16,6 +16,7 @@ mod grants;
 mod mail;
 mod migrations;
 mod nginx;
+mod openapi;
 mod redis_cluster;
 mod resilience;
 mod round_trips;

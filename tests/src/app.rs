@@ -20,6 +20,7 @@ use http::Request;
 use crate::{
     actor::Actor,
     builder::AppBuilder,
+    conformity::Asked,
     database::TestDatabase,
     granted::Ledger,
     proxy::CountingProxy,
@@ -235,9 +236,12 @@ struct InProcess(Arc<RunningGateway>);
 impl Transport for InProcess {
     fn try_send(&self, request: Request<Bytes>) -> Boxed<'_, Result<TestResponse, String>> {
         Box::pin(async move {
+            let asked = Asked::of(&request);
             let response = self.0.request(request).await;
             let (parts, body) = response.into_parts();
-            Ok(TestResponse { status: parts.status, headers: parts.headers, body })
+            let response = TestResponse { status: parts.status, headers: parts.headers, body };
+            asked.check(&response);
+            Ok(response)
         })
     }
 }

@@ -8,6 +8,7 @@ pub mod app;
 pub mod builder;
 pub mod cluster;
 pub mod cold;
+pub mod conformity;
 #[cfg(feature = "containers")]
 mod containers;
 pub mod database;
@@ -20,6 +21,7 @@ pub mod logs;
 mod mailbox;
 pub mod nginx;
 pub mod nginx_routes;
+pub mod openapi;
 pub mod process;
 pub mod proxy;
 mod queries;

@@ -17,7 +17,7 @@ mod state;
 mod view;
 
 use axum::Router;
-use halyard_http::{Access, HttpContext, Rate, Routes};
+use halyard_http::{Access, HttpContext, Rate, Routes, openapi::Operations};
 
 pub use init::init;
 pub use state::AppState;
@@ -56,6 +56,42 @@ pub fn routes() -> Routes<AppState> {
         .get("/auth/api-keys", Access::Bearer, Rate::per_minute(20), api_keys::list)
         .delete("/auth/api-keys/{id}", Access::Bearer, Rate::per_minute(20), api_keys::delete)
         .get("/.well-known/jwks.json", Access::Public, Rate::none(), jwks::handler)
+}
+
+/// What docs/openapi.json says of them.
+pub fn operations() -> Operations<AppState> {
+    use routes::{
+        api_keys, forgot, jwks, login, logout, logout_all, page, password, profile, refresh, register, reset, sessions,
+        step_up, two_factor, validate, verification, verify,
+    };
+    Operations::of("Accounts and tokens", &routes())
+        .on("POST /auth/register", register::handler, register::describe)
+        .on("POST /auth/login", login::handler, login::describe)
+        .on("POST /auth/refresh", refresh::handler, refresh::describe)
+        .on("GET /auth/validate", validate::handler, validate::describe)
+        .on("GET /auth/profile", profile::get, profile::describe_get)
+        .on("PUT /auth/profile", profile::put, profile::describe_put)
+        .on("POST /auth/logout", logout::handler, logout::describe)
+        .on("POST /auth/logout-all", logout_all::handler, logout_all::describe)
+        .on("POST /auth/password", password::handler, password::describe)
+        .on("POST /auth/password/forgot", forgot::handler, forgot::describe)
+        .on("GET /auth/password/reset", page::reset, page::describe_reset)
+        .on("POST /auth/password/reset", reset::handler, reset::describe)
+        .on("GET /auth/email/verify", page::verify, page::describe_verify)
+        .on("POST /auth/email/verify", verify::handler, verify::describe)
+        .on("POST /auth/email/verification", verification::handler, verification::describe)
+        .on("POST /auth/step-up", step_up::handler, step_up::describe)
+        .on("GET /auth/2fa", two_factor::status, two_factor::describe_status)
+        .on("POST /auth/2fa/setup", two_factor::setup, two_factor::describe_setup)
+        .on("POST /auth/2fa/confirm", two_factor::confirm, two_factor::describe_confirm)
+        .on("POST /auth/2fa/recovery-codes", two_factor::recovery_codes, two_factor::describe_recovery_codes)
+        .on("DELETE /auth/2fa", two_factor::remove, two_factor::describe_remove)
+        .on("POST /auth/api-keys", api_keys::create, api_keys::describe_create)
+        .on("GET /auth/api-keys", api_keys::list, api_keys::describe_list)
+        .on("DELETE /auth/api-keys/{id}", api_keys::delete, api_keys::describe_delete)
+        .on("GET /auth/sessions", sessions::list, sessions::describe_list)
+        .on("DELETE /auth/sessions/{id}", sessions::end, sessions::describe_end)
+        .on("GET /.well-known/jwks.json", jwks::handler, jwks::describe)
 }
 
 /// The routes over this state.

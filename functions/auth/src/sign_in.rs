@@ -6,20 +6,25 @@ use halyard_auth::{
     token::{self, Grant, RefreshToken},
 };
 use halyard_domain::session::Session;
-use halyard_http::{Success, success};
+use halyard_http::{Success, openapi::Operation, success};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{error::AuthError, state::AppState, view::UserView};
 
 /// `data` of login and refresh.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Tokens {
+    /// A JSON Web Token.
     access_token: String,
+    /// Good for one refresh.
     refresh_token: String,
     token_type: &'static str,
+    /// Seconds for which the access token is good.
     expires_in: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     user: Option<UserView>,
+    /// By which the device is known from now on: to be sent with the next login.
     #[serde(skip_serializing_if = "Option::is_none")]
     device_token: Option<String>,
 }
@@ -82,4 +87,13 @@ pub fn answer(
     .top_level("refresh_token", refresh_token)
     .top_level("token_type", "Bearer")
     .top_level("expires_in", expires_in)
+}
+
+/// The answer of login and refresh.
+pub fn describe<'o, 'a>(op: &'o mut Operation<'a>) -> &'o mut Operation<'a> {
+    op.answers::<Tokens>("The tokens of the session; at top level, the same for clients that read them there.")
+        .beside::<String>("access_token")
+        .beside::<String>("refresh_token")
+        .beside::<String>("token_type")
+        .beside::<i64>("expires_in")
 }

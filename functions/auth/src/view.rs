@@ -1,26 +1,39 @@
 //! Accounts and sessions as clients see them.
 
-use halyard_domain::{SessionId, authz::Grants, session::Session};
+use chrono::{DateTime, Utc};
+use halyard_domain::{
+    SessionId,
+    authz::Grants,
+    session::Session,
+    user::{AccountStatus, Role},
+};
 use halyard_http::rfc3339;
 use halyard_store::users::User;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// An account.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "User")]
 pub struct UserView {
     id: i64,
     username: String,
     email: String,
     full_name: Option<String>,
+    #[schemars(with = "Role")]
     role: &'static str,
     department: Option<String>,
     permissions: Vec<String>,
+    #[schemars(with = "AccountStatus")]
     account_status: &'static str,
     email_verified: bool,
     two_factor_enabled: bool,
+    #[schemars(with = "DateTime<Utc>")]
     created_at: String,
+    #[schemars(with = "Option<DateTime<Utc>>")]
     last_login: Option<String>,
     login_count: i64,
+    #[schemars(with = "DateTime<Utc>")]
     password_changed_at: String,
 }
 
@@ -46,14 +59,20 @@ impl From<&User> for UserView {
 }
 
 /// A session in its owner's list.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Session")]
 pub struct SessionView {
     id: SessionId,
+    /// The `User-Agent` that opened it.
     device: String,
     ip: String,
+    #[schemars(with = "DateTime<Utc>")]
     created_at: String,
+    #[schemars(with = "DateTime<Utc>")]
     last_used_at: String,
+    #[schemars(with = "DateTime<Utc>")]
     expires_at: String,
+    /// Whether it is the one that asks.
     current: bool,
 }
 

@@ -7,7 +7,7 @@ mod state;
 mod view;
 
 use axum::Router;
-use halyard_http::{Access, HttpContext, Rate, Routes};
+use halyard_http::{Access, HttpContext, Rate, Routes, openapi::Operations};
 
 pub use init::init;
 pub use state::{AppState, Parts};
@@ -32,6 +32,23 @@ pub fn routes() -> Routes<AppState> {
         .get("/tasks/queues", Access::Bearer, NOW_AND_THEN, queues::handler)
         .post("/tasks/queues/{name}/pause", Access::Bearer, NOW_AND_THEN, pause::handler)
         .post("/tasks/queues/{name}/resume", Access::Bearer, NOW_AND_THEN, resume::handler)
+}
+
+/// What docs/openapi.json says of them.
+pub fn operations() -> Operations<AppState> {
+    use routes::{cancel, list, logs, pause, queues, result, resume, stats, status, submit, types};
+    Operations::of("Tasks", &routes())
+        .on("POST /tasks/submit", submit::handler, submit::describe)
+        .on("GET /tasks", list::handler, list::describe)
+        .on("GET /tasks/types", types::handler, types::describe)
+        .on("GET /tasks/stats", stats::handler, stats::describe)
+        .on("GET /tasks/status/{id}", status::handler, status::describe)
+        .on("GET /tasks/result/{id}", result::handler, result::describe)
+        .on("GET /tasks/logs/{id}", logs::handler, logs::describe)
+        .on("POST /tasks/cancel/{id}", cancel::handler, cancel::describe)
+        .on("GET /tasks/queues", queues::handler, queues::describe)
+        .on("POST /tasks/queues/{name}/pause", pause::handler, pause::describe)
+        .on("POST /tasks/queues/{name}/resume", resume::handler, resume::describe)
 }
 
 /// The routes over this state.

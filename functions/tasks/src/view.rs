@@ -2,11 +2,13 @@
 
 use chrono::{DateTime, Utc};
 use halyard_domain::{TaskId, task::TaskState};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value, json, value::RawValue};
 
 /// Why a task did not end well.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "TaskFailure")]
 pub struct ErrorView {
     /// Stable, `snake_case`.
     pub code: String,
@@ -27,6 +29,17 @@ impl ErrorView {
             _ => Self { code: "lease_lost".to_owned(), message: text },
         }
     }
+}
+
+/// What [`progress`] gives.
+#[derive(JsonSchema)]
+#[schemars(rename = "TaskProgress", extend("additionalProperties" = true))]
+#[expect(dead_code, reason = "only its schema is of use: a task may report more")]
+pub struct ProgressView {
+    /// 0 to 100.
+    percentage: f64,
+    /// Seconds; null when nobody can know.
+    estimated_remaining: Option<f64>,
 }
 
 /// Progress as clients see it: always a percentage, and whatever else the task reported.

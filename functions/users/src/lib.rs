@@ -8,7 +8,7 @@ mod state;
 mod view;
 
 use axum::Router;
-use halyard_http::{Access, HttpContext, Rate, Routes};
+use halyard_http::{Access, HttpContext, Rate, Routes, openapi::Operations};
 
 pub use init::init;
 pub use state::{AppState, Parts};
@@ -23,6 +23,18 @@ pub fn routes() -> Routes<AppState> {
         .get("/api/audit", Access::Bearer, Rate::per_minute(50), audit::handler)
         .get("/api/audit/head", Access::Bearer, Rate::per_minute(50), audit_head::handler)
         .get("/api/audit/verify", Access::Bearer, Rate::per_minute(50), audit_verify::handler)
+}
+
+/// What docs/openapi.json says of them.
+pub fn operations() -> Operations<AppState> {
+    use routes::{audit, audit_head, audit_verify, change, get, list};
+    Operations::of("Users and audit", &routes())
+        .on("GET /api/users", list::handler, list::describe)
+        .on("GET /api/users/{id}", get::handler, get::describe)
+        .on("PATCH /api/users/{id}", change::handler, change::describe)
+        .on("GET /api/audit", audit::handler, audit::describe)
+        .on("GET /api/audit/head", audit_head::handler, audit_head::describe)
+        .on("GET /api/audit/verify", audit_verify::handler, audit_verify::describe)
 }
 
 /// The routes over this state.

@@ -1,31 +1,44 @@
 //! Accounts and entries of the audit log as clients see them.
 
-use halyard_domain::{UserId, audit::hex};
+use chrono::{DateTime, Utc};
+use halyard_domain::{
+    UserId,
+    audit::hex,
+    user::{AccountStatus, Role},
+};
 use halyard_http::rfc3339;
 use halyard_store::{audit::Kept, users::User};
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// An account, for those who look after it. `role`, `permissions` and `account_status` are what PATCH takes.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Account")]
 pub struct UserView {
     id: UserId,
     username: String,
     email: String,
     full_name: Option<String>,
     department: Option<String>,
+    #[schemars(with = "Role")]
     role: &'static str,
     /// Personal grants, beyond what the role brings.
     permissions: Vec<String>,
-    /// Both together.
+    /// What the role brings, and the personal grants.
     effective_permissions: Vec<String>,
+    #[schemars(with = "AccountStatus")]
     account_status: &'static str,
     email_verified: bool,
     two_factor_enabled: bool,
+    #[schemars(with = "DateTime<Utc>")]
     created_at: String,
+    #[schemars(with = "DateTime<Utc>")]
     updated_at: String,
+    #[schemars(with = "Option<DateTime<Utc>>")]
     last_login: Option<String>,
     login_count: i64,
+    #[schemars(with = "DateTime<Utc>")]
     password_changed_at: String,
 }
 
@@ -53,22 +66,27 @@ impl From<User> for UserView {
 }
 
 /// An entry of the audit log.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "AuditEntry")]
 pub struct EntryView {
     id: i64,
+    #[schemars(with = "DateTime<Utc>")]
     at: String,
     /// Null: the platform itself.
     actor: Option<ActorView>,
     action: String,
     target: String,
+    #[schemars(with = "Map<String, Value>")]
     detail: Value,
     request_id: Option<String>,
     /// In hexadecimal digits.
+    #[schemars(regex(pattern = r"^[0-9a-f]{64}$"))]
     hash: String,
 }
 
 /// Who did it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "AuditActor")]
 pub struct ActorView {
     id: UserId,
     /// As it is today.

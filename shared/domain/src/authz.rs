@@ -1,5 +1,8 @@
 //! Permissions and the one policy over them.
 
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use crate::user::{Role, RuleBroken};
@@ -50,11 +53,40 @@ impl Permission {
     }
 }
 
-/// What may be granted by name: a permission, all of an area (`tasks:*`), or everything (`*`).
+/// What may be granted by name, as a JSON Schema.
+#[derive(Debug)]
+pub struct Grant;
+
+impl JsonSchema for Grant {
+    fn schema_name() -> Cow<'static, str> {
+        "Grant".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "description": "A permission, all of an area, or everything.",
+            "enum": grants()
+        })
+    }
+}
+
+/// What may be granted by name: everything (`*`), all of an area (`tasks:*`), or a permission.
+fn grants() -> Vec<String> {
+    let mut all = vec!["*".to_owned()];
+    for permission in Permission::ALL {
+        let area = format!("{}:*", permission.area());
+        if !all.contains(&area) {
+            all.push(area);
+        }
+        all.push(permission.as_str().to_owned());
+    }
+    all
+}
+
+/// Is it what may be granted: a permission, all of an area (`tasks:*`), or everything (`*`)?
 pub fn check_grant(name: &str) -> Result<(), RuleBroken> {
-    let known = name == "*"
-        || Permission::ALL.iter().any(|p| p.as_str() == name)
-        || name.strip_suffix(":*").is_some_and(|area| Permission::ALL.iter().any(|p| p.area() == area));
+    let known = grants().iter().any(|grant| grant == name);
     known.then_some(()).ok_or(RuleBroken::Form("the name of a permission, all of an area as in `tasks:*`, or `*`"))
 }
 
@@ -68,7 +100,7 @@ pub fn of_role(role: Role) -> &'static [&'static str] {
 }
 
 /// A set of granted permissions, by name, as tokens and sessions carry it. `*` grants everything, `area:*` an area.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Grants(pub Vec<String>);
 

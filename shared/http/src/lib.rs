@@ -13,6 +13,7 @@ mod gcra;
 pub mod guard;
 pub mod if_match;
 mod limit;
+pub mod openapi;
 mod problem;
 mod request;
 mod routes;

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use axum::{
     Router,
     handler::Handler,
+    response::{IntoResponse as _, Response},
     routing::{MethodFilter, MethodRouter, on},
 };
-use http::Method;
+use http::{Method, Uri, header};
 
 use crate::{HttpContext, Problem, guard::GuardLayer};
 
@@ -72,7 +73,12 @@ pub struct RouteInfo {
 pub struct Routes<S = ()> {
     infos: Vec<RouteInfo>,
     handlers: Vec<MethodRouter<S>>,
+    elsewhere: &'static [Elsewhere],
 }
+
+/// A path of the API that another function may serve, as the template writes it, and the methods that it takes:
+/// `("/tasks/status/{id}", "GET")`.
+pub type Elsewhere = (&'static str, &'static str);
 
 impl<S: Clone + Send + Sync + 'static> Default for Routes<S> {
     fn default() -> Self {
@@ -83,7 +89,7 @@ impl<S: Clone + Send + Sync + 'static> Default for Routes<S> {
 impl<S: Clone + Send + Sync + 'static> Routes<S> {
     /// None yet.
     pub fn new() -> Self {
-        Self { infos: Vec::new(), handlers: Vec::new() }
+        Self { infos: Vec::new(), handlers: Vec::new(), elsewhere: &[] }
     }
 
     /// Serves GET (and HEAD).
@@ -130,6 +136,14 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         self
     }
 
+    /// Knows all paths of the API, for the function that answers where no route does: another method on one of them is
+    /// 405 and says which it takes, and not 404.
+    #[must_use]
+    pub fn knowing(mut self, elsewhere: &'static [Elsewhere]) -> Self {
+        self.elsewhere = elsewhere;
+        self
+    }
+
     /// What is served.
     pub fn list(&self) -> &[RouteInfo] {
         &self.infos
@@ -144,7 +158,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         }
         let rest = GuardLayer::new(ctx, Arc::new(default_route()));
         router
-            .fallback(unknown_path.layer(rest.clone()))
+            .fallback((move |uri: Uri| async move { unknown_path(self.elsewhere, &uri) }).layer(rest.clone()))
             .method_not_allowed_fallback(wrong_method.layer(rest))
             .with_state(state)
     }
@@ -156,8 +170,24 @@ fn default_route() -> RouteInfo {
     RouteInfo { method: Method::GET, path, access: Access::Public, rate: Rate::Unlimited, id: path.into() }
 }
 
-async fn unknown_path() -> Problem {
-    Problem::not_found("there is nothing at this path")
+fn unknown_path(elsewhere: &[Elsewhere], uri: &Uri) -> Response {
+    match elsewhere.iter().find(|(pattern, _)| fits(pattern, uri.path())) {
+        // RFC 9110, section 15.5.6: with `Allow`.
+        Some((_, methods)) => ([(header::ALLOW, *methods)], Problem::method_not_allowed()).into_response(),
+        None => Problem::not_found("there is nothing at this path").into_response(),
+    }
+}
+
+/// Is it a path of this pattern? A variable stands for one part that is not empty.
+fn fits(pattern: &str, path: &str) -> bool {
+    let (mut patterns, mut parts) = (pattern.split('/'), path.split('/'));
+    loop {
+        match (patterns.next(), parts.next()) {
+            (None, None) => return true,
+            (Some(pattern), Some(part)) if pattern == part || (pattern.starts_with('{') && !part.is_empty()) => {}
+            _ => return false,
+        }
+    }
 }
 
 async fn wrong_method() -> Problem {

@@ -23,6 +23,9 @@ async fn every_route_of_the_template_is_protected_as_the_gateway_protects_it() {
         let direct = direct.request(method.clone(), &path).send().await;
         let through = through.request(method, &path).send().await;
         assert_eq!(through.code(), direct.code(), "{}", route.key);
+        if direct.header("content-type").starts_with("text/html") {
+            continue;
+        }
         if direct.json()["message"] == "Unauthorized" {
             // Where the gateway has no words, NGINX has.
             through.expect_problem(401, "token_missing");

@@ -160,6 +160,8 @@ const TABLE: &[Line] = &[
     line("GET /health/status", ActsOn::Nothing),
     line("GET /api/status", ActsOn::Nothing),
     line("GET /api/protected", ActsOn::OwnThings),
+    line("GET /openapi.json", ActsOn::Nothing),
+    line("GET /docs", ActsOn::Nothing),
 ];
 
 /// Data that a task of each type accepts, with a mark that shows in its result.

@@ -77,3 +77,17 @@ async fn a_browser_of_another_origin_may_ask() {
     assert!(!answer.header("access-control-allow-origin").is_empty());
     assert!(answer.header("access-control-allow-methods").contains("POST"));
 }
+
+#[tokio::test]
+async fn another_method_on_a_path_that_is_there_is_told_which_it_takes() {
+    let app = TestApp::spawn().await;
+    for (method, path, takes) in [
+        (Method::PUT, "/tasks/submit", "POST"),
+        (Method::POST, "/auth/profile", "GET, PUT"),
+        (Method::DELETE, "/tasks/status/task_01JD8X4Z7N3M5P9Q2R6S8T0V1W", "GET"),
+    ] {
+        let answer = app.anonymous().request(method, path).send().await.expect_problem(405, "method_not_allowed");
+        assert_eq!(answer.header("allow"), takes, "{path}");
+    }
+    app.anonymous().get("/tasks/status/").await.expect_problem(404, "not_found");
+}

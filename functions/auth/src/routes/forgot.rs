@@ -2,18 +2,26 @@
 
 use axum::extract::State;
 use halyard_domain::user::check_email;
-use halyard_http::{ApiResult, RequestInfo, Success, Throttle, Valid, Validate, Violations, success};
+use halyard_http::{
+    ApiResult, RequestInfo, Success, Throttle, Valid, Validate, Violations, openapi::Operation, success,
+};
 use halyard_store::{audit, mails};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use crate::{error::AuthError, fields::required, state::AppState};
+use crate::{
+    error::AuthError,
+    fields::{required, schema},
+    state::AppState,
+};
 
 /// The body.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Request {
+    #[schemars(with = "schema::Email")]
     email: Option<String>,
 }
 
@@ -24,7 +32,7 @@ impl Validate for Request {
 }
 
 /// `data`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Told {
     pub(super) message: &'static str,
 }
@@ -53,6 +61,15 @@ pub async fn handler(
     }
     asked?;
     Ok(success(Told { message: MESSAGE }))
+}
+
+/// For docs/openapi.json.
+pub fn describe(op: &mut Operation<'_>) {
+    op.named("forgotPassword", "Send a mail with which a new password can be set")
+        .detail("An address with an account and one without get the same answer after the same time.")
+        .answers::<Told>("A mail is on its way, if there is such an account.")
+        .problem(503, "unavailable", "the database is down")
+        .example(json!({"email": "ada@example.com"}));
 }
 
 async fn ask(state: &AppState, email: &str, mail: halyard_domain::MailId, info: &RequestInfo) -> Result<(), AuthError> {

@@ -6,8 +6,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use halyard_auth::{encoding::fingerprint, keys::PUBLISHED_FOR};
-use halyard_http::ApiResult;
+use halyard_http::{ApiResult, openapi::Operation};
 use http::{HeaderMap, StatusCode, header};
+use schemars::JsonSchema;
+use serde_json::json;
 
 use crate::{error::AuthError, state::AppState};
 
@@ -24,4 +26,33 @@ pub async fn handler(State(state): State<AppState>, headers: HeaderMap) -> ApiRe
         return Ok((StatusCode::NOT_MODIFIED, answer).into_response());
     }
     Ok((answer, [(header::CONTENT_TYPE, "application/jwk-set+json")], Json(set)).into_response())
+}
+
+/// What a client sees of the key set (RFC 7517).
+#[derive(JsonSchema)]
+#[schemars(rename = "KeySet")]
+#[expect(dead_code, reason = "only its schema is of use")]
+struct Published {
+    keys: Vec<Key>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename = "PublicKey", extend("additionalProperties" = true))]
+#[expect(dead_code, reason = "only its schema is of use")]
+struct Key {
+    kty: String,
+    kid: String,
+    alg: Option<String>,
+}
+
+/// For docs/openapi.json.
+pub fn describe(op: &mut Operation<'_>) {
+    op.named("getKeys", "The public keys that tokens are signed with")
+        .detail("A new key is published for longer than they may be kept before it signs.")
+        .answers_bare::<Published>(200, "application/jwk-set+json", "The key set.")
+        .header("Cache-Control", "For how long to keep it.")
+        .header("ETag", "Changes with the keys.")
+        .reads_header("If-None-Match", "The `ETag` of what is known already.", &json!({"type": "string"}))
+        .answers_nothing(304, "What is known is good still.")
+        .problem(503, "unavailable", "the keys cannot be read");
 }

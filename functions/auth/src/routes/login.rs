@@ -4,16 +4,17 @@ use axum::extract::State;
 use halyard_auth::token::RefreshToken;
 use halyard_cloud::redis::{Charged, SignIn};
 use halyard_domain::{SessionId, authz::Grants, session::Session, user::AccountStatus};
-use halyard_http::{ApiResult, RequestInfo, Success, Throttle, Valid, Validate, Violations};
+use halyard_http::{ApiResult, RequestInfo, Success, Throttle, Valid, Validate, Violations, openapi::Operation};
 use halyard_store::users::{self, User};
 use http::{HeaderMap, header};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
 use crate::{
     audited,
     error::AuthError,
-    fields::{line, required},
+    fields::{line, required, schema},
     gate,
     second_factor::{self, BY_OTP},
     sign_in::{self, SignedIn, Tokens},
@@ -29,11 +30,16 @@ const DEVICE_LENGTH: usize = 200;
 const AUDITED: u32 = 10;
 
 /// The body. `username` may be the e-mail address. Fields that are not known are ignored, as the original did.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub struct Request {
+    #[schemars(with = "schema::Line<120>")]
     username: Option<String>,
+    #[schemars(with = "schema::Line<128>")]
     password: Option<String>,
+    /// Of the authenticator, or a recovery code; where the account has a second factor.
+    #[schemars(with = "Option<schema::Line<64>>")]
     otp: Option<String>,
+    /// What the last login on this device gave: failures of strangers do not count against it.
     device_token: Option<String>,
 }
 
@@ -70,6 +76,20 @@ pub async fn handler(
         note_failures(&state, name, &failures, &info).await;
     }
     Ok(answer?)
+}
+
+/// For docs/openapi.json.
+pub fn describe(op: &mut Operation<'_>) {
+    op.named("login", "Open a session")
+        .detail("`username` may be the e-mail address. A failure counts twice towards the limit.")
+        .detail("A wrong password, an unknown user and a disabled account get the same answer after the same time.");
+    sign_in::describe(op)
+        .problem(401, "invalid_credentials", "user name or password are wrong")
+        .problem(401, "otp_required", "the password is right; the account asks for `otp` as well")
+        .problem(401, "invalid_otp", "the one-time password is wrong, or was used before")
+        .problem(429, "too_many_failures", "no attempt counts for a while")
+        .problem(503, "unavailable", "something that sign-in needs is down, or too many sign in at once")
+        .example(json!({"username": "ada", "password": "correct horse battery"}));
 }
 
 /// What the gate knows of failures before this one.

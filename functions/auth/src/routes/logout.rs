@@ -1,13 +1,14 @@
 //! `POST /auth/logout`
 
 use axum::extract::State;
-use halyard_http::{ApiResult, SessionCaller, Success, success};
+use halyard_http::{ApiResult, SessionCaller, Success, openapi::Operation, success};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{error::AuthError, state::AppState};
 
 /// `data`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct LoggedOut {
     message: &'static str,
 }
@@ -21,4 +22,11 @@ pub async fn handler(
     // An end that somebody else brought about is one too.
     state.sessions.revoke(caller.user_id, session, now).await.map_err(AuthError::from)?;
     Ok(success(LoggedOut { message: "the session has ended" }))
+}
+
+/// For docs/openapi.json.
+pub fn describe(op: &mut Operation<'_>) {
+    op.named("logout", "End this session")
+        .detail("Its refresh token ends with it. Only a confirmed end is a success.")
+        .answers::<LoggedOut>("The session has ended.");
 }

@@ -3,14 +3,15 @@
 use axum::extract::State;
 use halyard_auth::AuthnFailure;
 use halyard_domain::UserId;
-use halyard_http::{ApiResult, SessionCaller, Success, success};
+use halyard_http::{ApiResult, SessionCaller, Success, openapi::Operation, success};
 use halyard_store::auth_epochs;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{epochs, error::AuthError, state::AppState};
 
 /// `data`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct AllEnded {
     pub(super) sessions_ended: usize,
 }
@@ -21,6 +22,13 @@ pub async fn handler(
     SessionCaller(caller, _): SessionCaller,
 ) -> ApiResult<Success<AllEnded>> {
     Ok(success(AllEnded { sessions_ended: end_all(&state, caller.user_id).await? }))
+}
+
+/// For docs/openapi.json.
+pub fn describe(op: &mut Operation<'_>) {
+    op.named("logoutAll", "End every session of the caller")
+        .detail("This one included.")
+        .answers::<AllEnded>("The sessions have ended.");
 }
 
 /// The raise comes first: that everything ends counts, and not how much it was. A session table that is down only delays it.

@@ -6,6 +6,7 @@
 
 use axum::{extract::State, response::IntoResponse};
 use halyard_auth::encoding::to_base64url;
+use halyard_http::openapi::Operation;
 use http::{HeaderValue, header};
 
 use crate::state::AppState;
@@ -26,6 +27,20 @@ pub async fn reset(State(state): State<AppState>) -> impl IntoResponse {
 pub async fn verify(State(state): State<AppState>) -> impl IntoResponse {
     page(&state, "Confirm your e-mail address", "", "Your e-mail address is confirmed. You can close this page.")
 }
+
+/// For docs/openapi.json.
+pub fn describe_reset(op: &mut Operation<'_>) {
+    op.named("showReset", "The page that sets a new password").detail(LINK).answers_text("text/html", "The page.");
+}
+
+/// For docs/openapi.json.
+pub fn describe_verify(op: &mut Operation<'_>) {
+    op.named("showVerification", "The page that confirms an e-mail address")
+        .detail(LINK)
+        .answers_text("text/html", "The page.");
+}
+
+const LINK: &str = "What the link of a mail opens. The token stands behind the `#`, which no server sees.";
 
 const STYLE: &str = "
 :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif }

@@ -6,17 +6,21 @@ use halyard_domain::{
     MailId, SessionId,
     user::{AccountStatus, check_password},
 };
-use halyard_http::{ApiResult, RequestInfo, SessionCaller, Success, Valid, Validate, Violations, stepped_up, success};
+use halyard_http::{
+    ApiResult, RequestInfo, SessionCaller, Success, Valid, Validate, Violations, openapi::Operation, stepped_up,
+    success,
+};
 use halyard_store::{
     audit,
     users::{self, PasswordChange, User},
 };
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
 use crate::{
     error::AuthError,
-    fields::{line, required},
+    fields::{line, required, schema},
     new_password, reauthenticate,
     routes::{logout_all::AllEnded, sessions::live_sessions},
     session_change,
@@ -24,10 +28,12 @@ use crate::{
 };
 
 /// The body.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Request {
+    #[schemars(with = "schema::Line<128>")]
     current_password: Option<String>,
+    #[schemars(with = "schema::Password")]
     new_password: Option<String>,
 }
 
@@ -66,6 +72,16 @@ pub async fn handler(
     state.post_at_once(&[notice]).await;
     told.map_err(|error| AuthError::SessionsOwed(Box::new(error)))?;
     Ok(success(AllEnded { sessions_ended: others }))
+}
+
+/// For docs/openapi.json.
+pub fn describe(op: &mut Operation<'_>) {
+    op.named("changePassword", "Change the password")
+        .detail("Ends every other session of the caller; the one that asks goes on.")
+        .answers::<AllEnded>("The password is the new one.")
+        .problem(401, "step_up_required", "the account has a second factor, and it was not shown within ten minutes")
+        .problem(429, "too_many_failures", "no attempt counts for a while")
+        .example(json!({"current_password": "correct horse battery", "new_password": "staple correct horse"}));
 }
 
 /// The caller's account, if their session is live by the truth: caches are not asked where a password is at stake.

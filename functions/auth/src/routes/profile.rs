@@ -3,11 +3,13 @@
 mod change;
 
 use axum::{extract::State, response::IntoResponse};
+use chrono::{DateTime, Utc};
 use halyard_auth::{AuthnFailure, Principal};
 use halyard_domain::{UserId, api_calls};
 use halyard_http::{
     ApiResult, Caller, SessionCaller, Valid,
     if_match::{self, Condition},
+    openapi::Operation,
     rfc3339, stepped_up, success,
 };
 use halyard_store::{
@@ -15,21 +17,25 @@ use halyard_store::{
     users::{self, AddressMails, ProfileChange, User},
 };
 use http::{HeaderMap, header};
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{error::AuthError, state::AppState, view::UserView};
 pub use change::Request;
 
 /// `data`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Profile {
     user: UserView,
+    /// Whatever clients keep here.
+    #[schemars(with = "serde_json::Map<String, Value>")]
     preferences: Value,
     statistics: Statistics,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ProfileStatistics")]
 struct Statistics {
     tasks_submitted: i64,
     tasks_completed: i64,
@@ -37,6 +43,7 @@ struct Statistics {
     /// Calls with a credential of theirs, this one included.
     total_api_calls: i64,
     /// The last sign-in or the last task handed in, whichever was later.
+    #[schemars(with = "Option<DateTime<Utc>>")]
     last_activity: Option<String>,
 }
 
@@ -56,6 +63,33 @@ pub async fn put(
     let condition = if_match::read(&headers);
     let user = update(&state, &caller, &body, &condition).await?;
     Ok(answer(&state, user).await?)
+}
+
+/// For docs/openapi.json.
+pub fn describe_get(op: &mut Operation<'_>) {
+    op.named("getProfile", "The caller's profile")
+        .answers::<Profile>("The profile.")
+        .header("ETag", "Stands for what PUT can change: send it as `If-Match`.");
+}
+
+/// For docs/openapi.json.
+pub fn describe_put(op: &mut Operation<'_>) {
+    op.named("changeProfile", "Change the caller's profile")
+        .detail(
+            "What is absent stays; null clears. `preferences` are merged into those that are there (RFC 7396). Members \
+                 that are not known are ignored.",
+        )
+        .reads_header("If-Match", "Change it only if it has this `ETag` still.", &json!({"type": "string"}))
+        .answers::<Profile>("The profile after the change.")
+        .header("ETag", "Stands for what PUT can change.")
+        .problem(
+            401,
+            "step_up_required",
+            "the account has a second factor, and it is too long since the caller showed who they are",
+        )
+        .problem(409, "email_taken", "another account has the address")
+        .problem(412, "precondition_failed", "somebody changed it since: read it again")
+        .example(json!({"full_name": "Ada Lovelace", "preferences": {"theme": "dark", "old": null}}));
 }
 
 /// How often a change without `If-Match` that met another one is merged anew.

@@ -9,9 +9,12 @@ use halyard_auth::{
 };
 use halyard_cloud::sessions::{SessionError, Stored};
 use halyard_domain::{authz::Grants, session::Session, user::AccountStatus};
-use halyard_http::{ApiResult, MaybeValid, Problem, RequestInfo, Success, Throttle, Validate, Violations};
+use halyard_http::{
+    ApiResult, MaybeValid, Problem, RequestInfo, Success, Throttle, Validate, Violations, openapi::Operation,
+};
 use halyard_store::users;
 use http::{HeaderMap, header};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -26,7 +29,7 @@ use crate::{
 const ATTEMPTS: usize = 4;
 
 /// The body, if there is one.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub struct Request {
     refresh_token: Option<String>,
 }
@@ -54,6 +57,16 @@ pub async fn handler(
     };
     throttle.account(&token.session_id.to_string()).await?;
     Ok(refresh(&state, &token, &info).await?)
+}
+
+/// For docs/openapi.json.
+pub fn describe(op: &mut Operation<'_>) {
+    op.named("refresh", "Exchange a refresh token for new tokens")
+        .detail("The refresh token stands in the body or in the `Authorization` header. Each is good once: whoever sends one \
+                 that was used before ends the session. A client that lost the answer may repeat the request within a short \
+                 while.")
+        .verifies(&["refreshToken"], true);
+    sign_in::describe(op).example(json!({"refresh_token": "hr_..."}));
 }
 
 fn present(body: Option<&str>, headers: &HeaderMap) -> Result<RefreshToken, AuthnFailure> {

@@ -2,24 +2,30 @@
 
 use axum::extract::State;
 use halyard_domain::user::{Role, check_email, check_password, check_username};
-use halyard_http::{ApiResult, Success, Valid, Validate, Violations, success};
+use halyard_http::{ApiResult, Success, Valid, Validate, Violations, openapi::Operation, success};
 use halyard_store::users::{self, NewUser};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use crate::{
     error::AuthError,
-    fields::{self, required},
+    fields::{self, required, schema},
     new_password,
     state::AppState,
     view::UserView,
 };
 
 /// The body. Fields that are not known are ignored, as the original did.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub struct Request {
+    #[schemars(with = "schema::Username")]
     username: Option<String>,
+    #[schemars(with = "schema::Email")]
     email: Option<String>,
+    #[schemars(with = "schema::Password")]
     password: Option<String>,
+    #[schemars(with = "Option<schema::Name>")]
     full_name: Option<String>,
 }
 
@@ -33,7 +39,7 @@ impl Validate for Request {
 }
 
 /// `data`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Registered {
     user: UserView,
 }
@@ -41,6 +47,19 @@ pub struct Registered {
 /// Makes an account, and sends the mail that verifies its address. It cannot sign in as anything but `user`.
 pub async fn handler(State(state): State<AppState>, Valid(body): Valid<Request>) -> ApiResult<Success<Registered>> {
     Ok(success(Registered { user: register(&state, body).await? }))
+}
+
+/// For docs/openapi.json.
+pub fn describe(op: &mut Operation<'_>) {
+    op.named("register", "Make an account")
+        .detail("The account has the role `user`. Members that are not known are ignored.")
+        .answers::<Registered>("The account was made.")
+        .leads_to("getUser", "id", "/data/user/id")
+        .leads_to("changeUser", "id", "/data/user/id")
+        .problem(409, "username_taken", "another account has the name")
+        .problem(409, "email_taken", "another account has the address")
+        .problem(503, "unavailable", "the database is down, or too many passwords are being hashed")
+        .example(json!({"username": "ada", "email": "ada@example.com", "password": "correct horse battery"}));
 }
 
 async fn register(state: &AppState, body: Request) -> Result<UserView, AuthError> {

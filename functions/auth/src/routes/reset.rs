@@ -3,11 +3,12 @@
 use axum::extract::State;
 use halyard_auth::token::MailToken;
 use halyard_domain::{MailId, UserId, user::check_password};
-use halyard_http::{ApiResult, RequestInfo, Success, Valid, Validate, Violations, success};
+use halyard_http::{ApiResult, RequestInfo, Success, Valid, Validate, Violations, openapi::Operation, success};
 use halyard_store::{
     audit,
     mails::{self, Reset},
 };
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -15,7 +16,7 @@ use super::forgot::Told;
 use crate::{
     epochs,
     error::AuthError,
-    fields::{line, required},
+    fields::{line, required, schema},
     new_password,
     state::AppState,
 };
@@ -24,10 +25,12 @@ use crate::{
 pub(super) const LONGEST_TOKEN: usize = 200;
 
 /// The body.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Request {
+    #[schemars(with = "schema::MailToken")]
     token: Option<String>,
+    #[schemars(with = "schema::Password")]
     new_password: Option<String>,
 }
 
@@ -53,6 +56,16 @@ pub async fn handler(
     state.post_at_once(&[notice]).await;
     told.map_err(|error| AuthError::SessionsOwed(Box::new(error)))?;
     Ok(success(Told { message: "the password is set and every session has ended; sign in with it" }))
+}
+
+/// For docs/openapi.json.
+pub fn describe(op: &mut Operation<'_>) {
+    op.named("resetPassword", "Set a new password by the token of a mail")
+        .detail("Every session ends, and none is opened.")
+        .answers::<Told>("The password is set.")
+        .problem(422, "token_invalid", "the token is unknown, used, replaced by a newer one, or has expired")
+        .problem(503, "unavailable", "something that the answer depends on is down")
+        .example(json!({"token": "hm_dGhlIHRva2VuIG9mIGEgbWFpbA", "new_password": "correct horse battery"}));
 }
 
 /// Uses the token up for the new password; answers with the user and the new epoch.

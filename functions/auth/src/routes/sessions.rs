@@ -2,7 +2,8 @@
 
 use axum::extract::State;
 use halyard_domain::{SessionId, UserId, session::Session};
-use halyard_http::{ApiResult, AppPath, Items, SessionCaller, Success, success};
+use halyard_http::{ApiResult, AppPath, Items, SessionCaller, Success, openapi::Operation, success};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{error::AuthError, state::AppState, view::SessionView};
@@ -18,7 +19,8 @@ pub async fn list(
 }
 
 /// `data` of DELETE.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "EndedSession")]
 pub struct Ended {
     session_id: SessionId,
 }
@@ -32,6 +34,19 @@ pub async fn end(
     let ended = state.sessions.revoke(caller.user_id, id, state.clock.now()).await.map_err(AuthError::from)?;
     ended.ok_or(AuthError::NotFound("session"))?;
     Ok(success(Ended { session_id: id }))
+}
+
+/// For docs/openapi.json.
+pub fn describe_list(op: &mut Operation<'_>) {
+    op.named("listSessions", "The caller's sessions")
+        .detail("Live ones only, the oldest first. There are few: one page.")
+        .answers::<Items<SessionView>>("The sessions.")
+        .leads_to("endSession", "id", "/data/items/0/id");
+}
+
+/// For docs/openapi.json.
+pub fn describe_end(op: &mut Operation<'_>) {
+    op.named("endSession", "End one of the caller's sessions").answers::<Ended>("The session has ended.");
 }
 
 /// The user's sessions that neither age nor revocation nor a higher epoch has ended.

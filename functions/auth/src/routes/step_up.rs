@@ -3,13 +3,17 @@
 use axum::extract::State;
 use halyard_auth::AuthnFailure;
 use halyard_domain::session::Session;
-use halyard_http::{ApiResult, RequestInfo, SessionCaller, Success, Valid, Validate, Violations, success};
+use halyard_http::{
+    ApiResult, RequestInfo, SessionCaller, Success, Valid, Validate, Violations, openapi::Operation, success,
+};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::{login::BY_PASSWORD, password::sure_of};
 use crate::{
     error::AuthError,
-    fields::{line, required},
+    fields::{line, required, schema},
     reauthenticate,
     second_factor::BY_OTP,
     session_change, sign_in,
@@ -17,10 +21,13 @@ use crate::{
 };
 
 /// The body.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Request {
+    #[schemars(with = "schema::Line<128>")]
     password: Option<String>,
+    /// Of the authenticator, or a recovery code; where the account has a second factor.
+    #[schemars(with = "Option<schema::Line<64>>")]
     otp: Option<String>,
 }
 
@@ -32,7 +39,8 @@ impl Validate for Request {
 }
 
 /// `data`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "SteppedUp")]
 pub struct Stepped {
     access_token: String,
     token_type: &'static str,
@@ -60,4 +68,13 @@ pub async fn handler(
     let session = changed.await?.ok_or_else(|| AuthError::from(AuthnFailure::Revoked))?;
     let (access_token, expires_in) = sign_in::access_token(&state, pen, &session, state.clock.now());
     Ok(success(Stepped { access_token, token_type: "Bearer", expires_in }))
+}
+
+/// For docs/openapi.json.
+pub fn describe(op: &mut Operation<'_>) {
+    op.named("stepUp", "Show once more who is calling")
+        .detail("For ten minutes the session may then change what protects the account (RFC 9470).")
+        .answers::<Stepped>("An access token that says so.")
+        .problem(429, "too_many_failures", "no attempt counts for a while")
+        .example(json!({"password": "correct horse battery", "otp": "123456"}));
 }

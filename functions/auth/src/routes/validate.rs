@@ -7,24 +7,29 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
+use chrono::{DateTime, Utc};
 use halyard_auth::{AuthnError, AuthnFailure, Credential, Principal};
-use halyard_http::{Problem, rfc3339, success};
+use halyard_domain::user::Role;
+use halyard_http::{Problem, openapi::Operation, rfc3339, success};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{error::AuthError, state::AppState};
 
 /// `data`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Validated {
     valid: bool,
     user_id: i64,
     username: String,
+    #[schemars(with = "Role")]
     role: &'static str,
     permissions: Vec<String>,
     session_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     api_key_id: Option<String>,
+    #[schemars(with = "DateTime<Utc>")]
     expires_at: String,
 }
 
@@ -40,6 +45,23 @@ pub async fn handler(State(state): State<AppState>, headers: HeaderMap) -> Respo
         }
         Err(error) => Problem::from(error).into_response(),
     }
+}
+
+/// For docs/openapi.json.
+pub fn describe(op: &mut Operation<'_>) {
+    op.named("validate", "Say who a token stands for")
+        .detail(
+            "For NGINX `auth_request` and whoever else asks. `X-Auth-Error` repeats a 401 problem's `error`, since \
+                 `auth_request` shows nobody the body.",
+        )
+        .verifies(&["bearer"], false)
+        .answers::<Validated>("The token is good.")
+        .header("X-Auth-User-Id", "The user's number.")
+        .header("X-Auth-Username", "The user's name.")
+        .header("X-Auth-Role", "The user's role.")
+        .header("X-Auth-Permissions", "What the user may do, separated by spaces.")
+        .header("X-Auth-Session-Id", "The session; empty for an API key.")
+        .header("X-Auth-Api-Key-Id", "The API key, if it is one.");
 }
 
 fn accepted(principal: Principal) -> impl IntoResponse {

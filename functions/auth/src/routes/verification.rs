@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use halyard_auth::AuthnFailure;
-use halyard_http::{ApiResult, SessionCaller, Success, success};
+use halyard_http::{ApiResult, SessionCaller, Success, openapi::Operation, success};
 use halyard_store::mails::{self, Asked};
 
 use super::forgot::Told;
@@ -27,4 +27,12 @@ pub async fn handler(
     }
     state.post_at_once(&[mail]).await;
     Ok(success(Told { message: "a mail is on its way to your address" }))
+}
+
+/// For docs/openapi.json.
+pub fn describe(op: &mut Operation<'_>) {
+    op.named("sendVerification", "Send the mail that confirms the caller's address once more")
+        .detail("An older one is good for nothing then.")
+        .answers::<Told>("A mail is on its way.")
+        .problem(409, "already_verified", "the address is confirmed already");
 }

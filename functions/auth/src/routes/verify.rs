@@ -2,22 +2,24 @@
 
 use axum::extract::State;
 use halyard_auth::token::MailToken;
-use halyard_http::{ApiResult, RequestInfo, Success, Valid, Validate, Violations, success};
+use halyard_http::{ApiResult, RequestInfo, Success, Valid, Validate, Violations, openapi::Operation, success};
 use halyard_store::{audit, mails};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::reset::LONGEST_TOKEN;
 use crate::{
     error::AuthError,
-    fields::{line, required},
+    fields::{line, required, schema},
     state::AppState,
 };
 
 /// The body.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Request {
+    #[schemars(with = "schema::MailToken")]
     token: Option<String>,
 }
 
@@ -28,7 +30,8 @@ impl Validate for Request {
 }
 
 /// `data`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "VerifiedAddress")]
 pub struct Verified {
     email_verified: bool,
 }
@@ -41,6 +44,15 @@ pub async fn handler(
 ) -> ApiResult<Success<Verified>> {
     verify(&state, &body.token.unwrap_or_default(), &info).await?;
     Ok(success(Verified { email_verified: true }))
+}
+
+/// For docs/openapi.json.
+pub fn describe(op: &mut Operation<'_>) {
+    op.named("verifyEmail", "Confirm an e-mail address by the token of the mail that went there")
+        .answers::<Verified>("The address is confirmed.")
+        .problem(422, "token_invalid", "the token is unknown, used, replaced by a newer one, or has expired")
+        .problem(503, "unavailable", "the database is down")
+        .example(json!({"token": "hm_dGhlIHRva2VuIG9mIGEgbWFpbA"}));
 }
 
 async fn verify(state: &AppState, token: &str, info: &RequestInfo) -> Result<(), AuthError> {

@@ -3,12 +3,13 @@
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use halyard_domain::NodeId;
-use halyard_http::{Success, success};
+use halyard_http::{Success, openapi::Operation, success};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::AppState;
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub struct Response {
     service: &'static str,
     status: &'static str,
@@ -31,4 +32,9 @@ pub async fn handler(State(state): State<AppState>) -> Success<Response> {
         uptime: state.uptime(),
         timestamp: state.clock.now(),
     })
+}
+
+/// For docs/openapi.json.
+pub fn describe(op: &mut Operation<'_>) {
+    op.named("getService", "Which service answers here").answers::<Response>("The service.");
 }

@@ -3,3 +3,4 @@ pub mod health_status;
 pub mod nodes;
 pub mod ping;
 pub mod protected;
+pub mod reference;

@@ -3,13 +3,14 @@
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use halyard_domain::NodeId;
-use halyard_http::{ApiResult, Success, success};
+use halyard_http::{ApiResult, Success, openapi::Operation, success};
 use halyard_store::nodes::{self, Node};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{AppState, state::store_problem};
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub struct Response {
     total_nodes: usize,
     active_nodes: usize,
@@ -17,13 +18,15 @@ pub struct Response {
     nodes: Vec<NodeView>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Node")]
 struct NodeView {
     node_id: NodeId,
     hostname: String,
     role: String,
     ip_address: Option<String>,
     port: Option<i32>,
+    #[schemars(extend("enum" = ["active", "inactive"]))]
     status: &'static str,
     last_heartbeat: DateTime<Utc>,
     /// Mean of the last minute, milliseconds.
@@ -33,7 +36,8 @@ struct NodeView {
     metrics: Metrics,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "NodeMetrics")]
 struct Metrics {
     cpu_usage: Option<f64>,
     memory_usage: Option<f64>,
@@ -52,6 +56,14 @@ pub async fn handler(State(state): State<AppState>) -> ApiResult<Success<Respons
         inactive_nodes: all.len() - active,
         nodes: all.into_iter().map(view).collect(),
     }))
+}
+
+/// For docs/openapi.json.
+pub fn describe(op: &mut Operation<'_>) {
+    op.named("listNodes", "The hosts that answer and work")
+        .detail("A node is active when it was seen within the last minute.")
+        .answers::<Response>("Every node that was seen lately.")
+        .problem(503, "unavailable", "the database is down");
 }
 
 fn view(node: Node) -> NodeView {

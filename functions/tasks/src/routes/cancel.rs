@@ -2,9 +2,11 @@
 
 use axum::{extract::State, response::IntoResponse};
 use halyard_domain::{TaskId, authz::Permission, task::TaskState};
-use halyard_http::{ApiResult, AppPath, Caller, Lenient, Validate, Violations, success};
+use halyard_http::{ApiResult, AppPath, Caller, Lenient, Validate, Violations, openapi::Operation, success};
 use halyard_store::tasks::{self, Cancelled};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::database;
 use crate::{
@@ -14,8 +16,9 @@ use crate::{
 };
 
 /// The body, which may be missing.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct Request {
+    #[schemars(length(max = 500))]
     reason: Option<String>,
     /// The original's: a task that does not notice is stopped after a moment either way.
     #[serde(default, rename = "force")]
@@ -30,7 +33,7 @@ impl Validate for Request {
 }
 
 /// `data`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Response {
     task_id: TaskId,
     status: TaskState,
@@ -68,4 +71,18 @@ pub async fn handler(
         return Ok(success(data).links(view::links(id)));
     }
     Err(TaskError::Contended.into())
+}
+
+/// For docs/openapi.json.
+pub fn describe(op: &mut Operation<'_>) {
+    op.named("cancelTask", "Cancel a task")
+        .detail(
+            "At once while it waits, within about a second while it runs. The body may be missing, and its \
+                 `Content-Type` may be anything. Members that are not known are ignored.",
+        )
+        .example(json!({"reason": "no longer needed"}))
+        .answers::<Response>("It is cancelled, or will be.")
+        .links()
+        .problem(409, "task_ended", "it has ended already")
+        .problem(409, "contended", "its state is changing: try again");
 }

@@ -3,8 +3,11 @@
 use axum::{extract::State, response::IntoResponse};
 use chrono::{DateTime, Utc};
 use halyard_domain::{Priority, TaskId, authz::Permission, task::TaskState};
-use halyard_http::{ApiResult, AppQuery, Caller, Cursor, FieldError, Items, PageQuery, Problem, is_rfc3339, success};
+use halyard_http::{
+    ApiResult, AppQuery, Caller, Cursor, FieldError, Items, PageQuery, Problem, is_rfc3339, openapi::Operation, success,
+};
 use halyard_store::tasks::{self, Filter, TaskSummary};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -16,7 +19,7 @@ use crate::{
 };
 
 /// The filters.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct Request {
     status: Option<TaskState>,
     task_type: Option<String>,
@@ -25,14 +28,18 @@ pub struct Request {
     submitted_before: Option<DateTime<Utc>>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "TaskSummary")]
 struct Item {
     task_id: TaskId,
     task_type: String,
     status: TaskState,
+    #[schemars(with = "Priority")]
     priority: i16,
     user_id: i64,
+    /// 0 before the first.
     attempt: i16,
+    #[schemars(with = "view::ProgressView")]
     progress: Value,
     error: Option<ErrorView>,
     created_at: DateTime<Utc>,
@@ -79,6 +86,14 @@ pub async fn handler(
     let next_cursor = tasks.last().filter(|_| more).map(|task| Cursor::encode(&task.id));
     let now = state.clock.now();
     Ok(success(Items { items: tasks.into_iter().map(|task| item(task, now)).collect::<Vec<_>>(), next_cursor }))
+}
+
+/// For docs/openapi.json.
+pub fn describe(op: &mut Operation<'_>) {
+    op.named("listTasks", "Tasks, newest first")
+        .detail("The caller's own; those of all with the permission `tasks:read_all`.")
+        .answers::<Items<Item>>("A page of tasks.")
+        .leads_to("getTask", "id", "/data/items/0/task_id");
 }
 
 fn item(task: TaskSummary, now: DateTime<Utc>) -> Item {

@@ -2,8 +2,9 @@
 
 use axum::{extract::State, response::IntoResponse};
 use halyard_domain::Lane;
-use halyard_http::{ApiResult, AppPath, Permitted, RequestInfo, SystemManage, success};
+use halyard_http::{ApiResult, AppPath, Permitted, RequestInfo, SystemManage, openapi::Operation, success};
 use halyard_store::{audit, lanes};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
@@ -11,7 +12,8 @@ use super::database;
 use crate::{error::TaskError, state::AppState};
 
 /// `data`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "LanePause")]
 pub(super) struct Response {
     pub name: Lane,
     pub paused: bool,
@@ -35,4 +37,12 @@ pub async fn handler(
     };
     database(&state, async |conn| lanes::pause(conn, name, &entry, now).await).await.map_err(TaskError::from)?;
     Ok(success(Response { name, paused: true }))
+}
+
+/// For docs/openapi.json.
+pub fn describe(op: &mut Operation<'_>) {
+    op.named("pauseLane", "Pause a lane")
+        .detail("It accepts and holds tasks; what runs goes on.")
+        .path::<Lane>()
+        .answers::<Response>("The lane is paused.");
 }

@@ -2,20 +2,22 @@
 
 use axum::{extract::State, response::IntoResponse};
 use halyard_domain::Lane;
-use halyard_http::{ApiResult, Permitted, SystemManage, success};
+use halyard_http::{ApiResult, Permitted, SystemManage, openapi::Operation, success};
 use halyard_store::lanes;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::database;
 use crate::{error::TaskError, state::AppState, view};
 
 /// `data`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Response {
     queues: Vec<Queue>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "LaneDepth")]
 struct Queue {
     name: Lane,
     paused: bool,
@@ -43,4 +45,12 @@ pub async fn handler(State(state): State<AppState>, _: Permitted<SystemManage>) 
         oldest_age: lane.oldest_ready_at.map(|at| view::seconds(at, now)),
     });
     Ok(success(Response { queues: queues.collect() }))
+}
+
+/// For docs/openapi.json.
+pub fn describe(op: &mut Operation<'_>) {
+    op.named("listLanes", "How full the lanes are")
+        .answers::<Response>("Every lane.")
+        .leads_to("pauseLane", "name", "/data/queues/0/name")
+        .leads_to("resumeLane", "name", "/data/queues/0/name");
 }

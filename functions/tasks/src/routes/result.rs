@@ -3,8 +3,9 @@
 use axum::{extract::State, response::IntoResponse};
 use chrono::{DateTime, Utc};
 use halyard_domain::{TaskId, authz::Permission, task::TaskState};
-use halyard_http::{ApiResult, AppPath, Caller, success};
+use halyard_http::{ApiResult, AppPath, Caller, openapi::Operation, success};
 use halyard_store::tasks;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -16,7 +17,7 @@ use crate::{
 };
 
 /// `data`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Response {
     task_id: TaskId,
     task_type: String,
@@ -49,4 +50,13 @@ pub async fn handler(
         execution_time: task.attempt_at.zip(task.ended_at).map(|(from, to)| view::seconds(from, to)),
     };
     Ok(success(data).links(view::links(id)))
+}
+
+/// For docs/openapi.json.
+pub fn describe(op: &mut Operation<'_>) {
+    op.named("getTaskResult", "What a completed task returned")
+        .answers::<Response>("The result.")
+        .links()
+        .problem(409, "task_not_ended", "it has not ended yet")
+        .problem(409, "no_result", "it did not end well");
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::{extract::State, response::IntoResponse};
 use halyard_domain::Lane;
-use halyard_http::{ApiResult, AppPath, Permitted, RequestInfo, SystemManage, success};
+use halyard_http::{ApiResult, AppPath, Permitted, RequestInfo, SystemManage, openapi::Operation, success};
 use halyard_jobs::doorbell::{self, TraceIds};
 use halyard_store::{audit, lanes};
 use serde_json::json;
@@ -46,4 +46,9 @@ pub async fn handler(
         tracing::warn!(%error, lane = %name, "doorbells were not taken; beat will ring");
     }
     Ok(success(Response { name, paused: false }))
+}
+
+/// For docs/openapi.json.
+pub fn describe(op: &mut Operation<'_>) {
+    op.named("resumeLane", "Resume a lane").path::<Lane>().answers::<Response>("The lane works again.");
 }

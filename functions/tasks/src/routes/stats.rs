@@ -2,8 +2,9 @@
 
 use axum::{extract::State, response::IntoResponse};
 use halyard_domain::authz::Permission;
-use halyard_http::{ApiResult, Caller, success};
+use halyard_http::{ApiResult, Caller, openapi::Operation, success};
 use halyard_store::statistics::{self, StatsOverview};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::database;
@@ -13,7 +14,7 @@ use crate::{
 };
 
 /// `data`. Measured; what is not known (yet) is null.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Response {
     overview: Overview,
     performance: Performance,
@@ -21,7 +22,8 @@ struct Response {
     workers: Workers,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "TaskCounts")]
 struct Overview {
     total_tasks: i64,
     completed_tasks: i64,
@@ -35,7 +37,8 @@ struct Overview {
     success_rate: Option<f64>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "TaskPerformance")]
 struct Performance {
     /// Seconds.
     avg_execution_time: Option<f64>,
@@ -45,7 +48,8 @@ struct Performance {
     peak_concurrent_tasks: Option<i64>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "TypeStatistics")]
 struct TypeView {
     task_type: String,
     count: i64,
@@ -53,7 +57,7 @@ struct TypeView {
     success_rate: Option<f64>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[expect(clippy::struct_field_names, reason = "the original's names")]
 struct Workers {
     active_workers: usize,
@@ -63,7 +67,8 @@ struct Workers {
     worker_health: Vec<WorkerView>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Worker")]
 struct WorkerView {
     worker_id: String,
     status: &'static str,
@@ -77,6 +82,15 @@ pub async fn handler(State(state): State<AppState>, Caller(caller): Caller) -> A
     let now = state.clock.database_override();
     let overview = database(&state, async |conn| statistics::overview(conn, scope, now).await).await;
     Ok(success(view(overview.map_err(TaskError::from)?)))
+}
+
+/// For docs/openapi.json.
+pub fn describe(op: &mut Operation<'_>) {
+    op.named("getTaskStatistics", "Statistics of tasks")
+        .detail(
+            "Of the caller's own; of all with the permission `tasks:read_all`. Measured: what is not known is null.",
+        )
+        .answers::<Response>("The statistics.");
 }
 
 fn view(stats: StatsOverview) -> Response {

@@ -2,9 +2,10 @@
 
 use axum::{extract::State, response::IntoResponse};
 use chrono::{DateTime, Utc};
-use halyard_domain::{Lane, TaskId, authz::Permission, task::TaskState};
-use halyard_http::{ApiResult, AppPath, Caller, success};
+use halyard_domain::{Lane, Priority, TaskId, authz::Permission, task::TaskState};
+use halyard_http::{ApiResult, AppPath, Caller, openapi::Operation, success};
 use halyard_store::tasks::{self, TaskEvent, TaskRecord};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, value::RawValue};
 
@@ -16,13 +17,15 @@ use crate::{
 };
 
 /// `data`. What cannot be known is null.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Response {
     task_id: TaskId,
     task_type: String,
     status: TaskState,
+    #[schemars(with = "Priority")]
     priority: i16,
     lane: Lane,
+    #[schemars(with = "view::ProgressView")]
     progress: Value,
     execution: Execution,
     history: Vec<Event>,
@@ -36,7 +39,8 @@ struct Response {
     expires_at: Option<DateTime<Utc>>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "TaskExecution")]
 struct Execution {
     worker_id: Option<String>,
     worker_hostname: Option<String>,
@@ -53,7 +57,8 @@ struct Execution {
     cpu_usage: Option<f64>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "TaskEvent")]
 struct Event {
     timestamp: DateTime<Utc>,
     status: TaskState,
@@ -62,7 +67,8 @@ struct Event {
 }
 
 /// Nothing is allocated to a task alone; what its client asked for is repeated.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "TaskResources")]
 struct Resources {
     allocated_cpu: Option<f64>,
     allocated_memory: Option<String>,
@@ -84,6 +90,11 @@ pub async fn handler(
     });
     let (task, events) = found.await.map_err(TaskError::from)?.ok_or(TaskError::NotFound)?;
     Ok(success(respond(task, events, state.clock.now())).links(view::links(id)))
+}
+
+/// For docs/openapi.json.
+pub fn describe(op: &mut Operation<'_>) {
+    op.named("getTask", "Everything about a task").answers::<Response>("The task.").links();
 }
 
 fn respond(task: TaskRecord, events: Vec<TaskEvent>, now: DateTime<Utc>) -> Response {

@@ -1,25 +1,28 @@
 //! `GET /tasks/types`
 
 use axum::{extract::State, response::IntoResponse};
-use halyard_http::{Caller, success};
+use halyard_http::{Caller, openapi::Operation, success};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::state::AppState;
 
 /// `data`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Response {
     types: Vec<TypeView>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "TaskType")]
 struct TypeView {
     task_type: &'static str,
     description: &'static str,
     /// Whether it runs in the lane `long`.
     long: bool,
     /// The JSON Schema of `data`.
+    #[schemars(with = "serde_json::Map<String, Value>")]
     input_schema: Value,
 }
 
@@ -32,4 +35,9 @@ pub async fn handler(State(state): State<AppState>, Caller(_): Caller) -> impl I
         input_schema: task.schema(),
     });
     success(Response { types: types.collect() })
+}
+
+/// For docs/openapi.json.
+pub fn describe(op: &mut Operation<'_>) {
+    op.named("listTaskTypes", "Every task type with the schema of its input").answers::<Response>("The types.");
 }

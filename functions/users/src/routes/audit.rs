@@ -3,8 +3,11 @@
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use halyard_domain::UserId;
-use halyard_http::{ApiResult, AppQuery, Cursor, Items, PageQuery, Permitted, Success, SystemManage, success};
+use halyard_http::{
+    ApiResult, AppQuery, Cursor, Items, PageQuery, Permitted, Success, SystemManage, openapi::Operation, success,
+};
 use halyard_store::audit::{self, Filter};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::{
@@ -15,13 +18,15 @@ use crate::{
 };
 
 /// The filters.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct Request {
     /// A user's number.
     actor: Option<UserId>,
-    /// `user.update`.
+    /// As in the entries: `user.update`.
+    #[schemars(length(min = 1, max = 120))]
     action: Option<String>,
-    /// `user:7`.
+    /// As in the entries: `user:7`.
+    #[schemars(length(min = 1, max = 120))]
     target: Option<String>,
     /// Not before.
     since: Option<DateTime<Utc>>,
@@ -44,4 +49,11 @@ pub async fn handler(
     let found = async { audit::list(&mut *state.pool.acquire().await?, &filter, before, wanted(&query)).await };
     let found = found.await.map_err(UsersError::from)?;
     Ok(success(page(found, &query, |kept| kept.id)))
+}
+
+/// For docs/openapi.json.
+pub fn describe(op: &mut Operation<'_>) {
+    op.named("listAudit", "What was done by whom, newest first")
+        .detail("Nothing is ever changed or taken out of it; every entry covers the one before with its `hash`.")
+        .answers::<Items<EntryView>>("A page of entries.");
 }

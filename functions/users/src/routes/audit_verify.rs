@@ -2,8 +2,11 @@
 
 use axum::extract::State;
 use halyard_domain::audit::{self, Fault, Link, hex};
-use halyard_http::{ApiResult, AppQuery, Cursor, FieldError, Permitted, Problem, Success, SystemManage, success};
+use halyard_http::{
+    ApiResult, AppQuery, Cursor, FieldError, Permitted, Problem, Success, SystemManage, openapi::Operation, success,
+};
 use halyard_store::audit::chain;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{error::UsersError, state::AppState};
@@ -12,15 +15,17 @@ use crate::{error::UsersError, state::AppState};
 const MOST: u32 = 1000;
 
 /// Where to begin.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct Request {
     /// `cursor` of an earlier answer, however long ago: goes on from there, and finds what was before it rewritten.
     cursor: Option<String>,
+    /// Entries to verify; as many as may be, unless it says so.
+    #[schemars(range(min = 1, max = 1000))]
     limit: Option<u32>,
 }
 
 /// `data`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Response {
     /// Nothing was found on this page.
     intact: bool,
@@ -36,16 +41,19 @@ pub struct Response {
 }
 
 /// What does not fit.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "AuditFault")]
 pub struct FaultView {
     /// At this entry; 0 when there is none.
     id: i64,
+    #[schemars(extend("enum" = ["altered", "missing", "rewritten", "ending"]))]
     code: &'static str,
     detail: &'static str,
 }
 
 /// A place in the chain.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "AuditLink")]
 pub struct LinkView {
     id: i64,
     /// In hexadecimal digits.
@@ -93,6 +101,13 @@ pub async fn handler(
         next_cursor: more.then(|| cursor.clone()),
         cursor,
     }))
+}
+
+/// For docs/openapi.json.
+pub fn describe(op: &mut Operation<'_>) {
+    op.named("verifyAudit", "Compute the hashes of the audit log once more")
+        .detail("A page at a time, from the start or from the `cursor` of any earlier answer.")
+        .answers::<Response>("What does not fit on this page; nothing, if it is `intact`.");
 }
 
 fn view((id, fault): (i64, Fault)) -> FaultView {

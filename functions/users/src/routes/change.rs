@@ -12,6 +12,7 @@ use halyard_domain::{
 use halyard_http::{
     ApiResult, AppPath, Permitted, RequestInfo, UsersWrite, Valid,
     if_match::{self, Condition},
+    openapi::Operation,
 };
 use halyard_store::{
     audit, auth_epochs,
@@ -20,8 +21,8 @@ use halyard_store::{
 use http::HeaderMap;
 use serde_json::{Value, json};
 
-use super::get::answer;
-use crate::{error::UsersError, state::AppState};
+use super::get::{TAG, answer};
+use crate::{error::UsersError, state::AppState, view::UserView};
 pub use body::Request;
 
 /// How often a change without `If-Match` that met another one is judged anew.
@@ -38,6 +39,23 @@ pub async fn handler(
     Valid(body): Valid<Request>,
 ) -> ApiResult<impl IntoResponse> {
     Ok(answer(change(&state, &caller, id, body, &if_match::read(&headers), &info).await?))
+}
+
+/// For docs/openapi.json.
+pub fn describe(op: &mut Operation<'_>) {
+    op.named("changeUser", "Change what an account may do")
+        .detail(
+            "What is absent stays; null takes the personal permissions away. A change ends the account's sessions, whose tokens \
+             say what it could do before. Nobody grants, or changes an account that holds, what they do not hold themselves.",
+        )
+        .reads_header("If-Match", "Change it only if it has this `ETag` still.", &json!({"type": "string"}))
+        .answers::<UserView>("The account after the change.")
+        .header("ETag", TAG)
+        .problem(403, "own_account", "nobody changes the rights of their own account")
+        .problem(403, "exceeds_own_rights", "the account holds, or would hold, what the caller does not")
+        .problem(409, "last_admin", "no active administrator would be left")
+        .problem(412, "precondition_failed", "somebody changed it since: read it again")
+        .example(json!({"role": "operator", "permissions": ["users:write"], "account_status": "active"}));
 }
 
 async fn change(

@@ -2,7 +2,7 @@
 
 use axum::{extract::State, response::IntoResponse};
 use halyard_domain::UserId;
-use halyard_http::{ApiResult, AppPath, Permitted, UsersRead, if_match, success};
+use halyard_http::{ApiResult, AppPath, Permitted, UsersRead, if_match, openapi::Operation, success};
 use halyard_store::users::{self, User};
 use http::header;
 
@@ -23,3 +23,11 @@ pub async fn handler(
 pub(super) fn answer(user: User) -> impl IntoResponse + use<> {
     ([(header::ETAG, if_match::tag(user.version))], success(UserView::from(user)))
 }
+
+/// For docs/openapi.json.
+pub fn describe(op: &mut Operation<'_>) {
+    op.named("getUser", "One account").answers::<UserView>("The account.").header("ETag", TAG);
+}
+
+/// What the entity tag is for.
+pub(super) const TAG: &str = "Stands for what PATCH can change: send it as `If-Match`.";

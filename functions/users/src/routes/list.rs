@@ -5,8 +5,11 @@ use halyard_domain::{
     UserId,
     user::{AccountStatus, Role},
 };
-use halyard_http::{ApiResult, AppQuery, Cursor, Items, PageQuery, Permitted, Success, UsersRead, success};
+use halyard_http::{
+    ApiResult, AppQuery, Cursor, Items, PageQuery, Permitted, Success, UsersRead, openapi::Operation, success,
+};
 use halyard_store::users::{self, UserFilter};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::{
@@ -17,9 +20,10 @@ use crate::{
 };
 
 /// The filters.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct Request {
     /// A part of the user name, the address or the full name, without regard to case.
+    #[schemars(length(min = 1, max = 120))]
     q: Option<String>,
     role: Option<Role>,
     status: Option<AccountStatus>,
@@ -38,4 +42,11 @@ pub async fn handler(
     let found = async { users::list(&mut *state.pool.acquire().await?, &filter, after, wanted(&query)).await };
     let found = found.await.map_err(UsersError::from)?;
     Ok(success(page(found, &query, |user| user.id)))
+}
+
+/// For docs/openapi.json.
+pub fn describe(op: &mut Operation<'_>) {
+    op.named("listUsers", "All accounts, in the order of their numbers")
+        .answers::<Items<UserView>>("A page of accounts.")
+        .leads_to("getUser", "id", "/data/items/0/id");
 }

@@ -6,17 +6,20 @@ use halyard_auth::{AuthnFailure, token::ApiKeyText};
 use halyard_domain::{
     ApiKeyId,
     api_key::{ApiKey, LONGEST, MOST, MOST_REMEMBERED},
-    authz::{Grants, check_grant},
+    authz::{Grant, Grants, check_grant},
     user::RuleBroken,
 };
-use halyard_http::{ApiResult, RequestInfo, SteppedUp, Success, Valid, Validate, Violations, rfc3339, success};
+use halyard_http::{
+    ApiResult, RequestInfo, SteppedUp, Success, Valid, Validate, Violations, openapi::Operation, rfc3339, success,
+};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{View, end, live, record};
 use crate::{
     error::AuthError,
-    fields::{line, required},
+    fields::{line, required, schema},
     routes::password::sure_of,
     state::AppState,
 };
@@ -27,15 +30,19 @@ const SHORTEST: Duration = Duration::minutes(1);
 const MOST_GRANTS: usize = 20;
 
 /// The body of POST.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Request {
+    #[schemars(with = "schema::Line<100>")]
     name: Option<String>,
     /// What the key may do, beyond its owner's own things.
     #[serde(default)]
+    #[schemars(with = "Vec<Grant>", length(max = 20))]
     permissions: Vec<String>,
+    /// Between a minute and a year from now; a year, if nothing is said.
     expires_at: Option<DateTime<Utc>>,
     /// Seconds, instead of a time.
+    #[schemars(range(min = 60, max = 31_536_000))]
     expires_in: Option<i64>,
 }
 
@@ -68,7 +75,8 @@ impl Request {
 }
 
 /// `data`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "CreatedApiKey")]
 pub struct Created {
     api_key: View,
     /// The key. It is shown here and nowhere else.
@@ -104,6 +112,18 @@ pub async fn handler(
     };
     store(&state, &key, &info).await?;
     Ok(success(Created { api_key: View::new(&key, None), key: text.to_text() }))
+}
+
+/// For docs/openapi.json.
+pub fn describe(op: &mut Operation<'_>) {
+    op.named("createApiKey", "Make an API key")
+        .detail(
+            "It may do the caller's own things and, of what the caller may beyond them, what its `permissions` say.",
+        )
+        .answers::<Created>("The key, which is shown here and nowhere else.")
+        .leads_to("deleteApiKey", "id", "/data/api_key/id")
+        .problem(409, "too_many_api_keys", "there are as many keys as there may be")
+        .example(json!({"name": "scraper", "permissions": ["metrics:read"], "expires_in": 2_592_000}));
 }
 
 /// Keeps for the audit that there is a key, then stores it: a key that nobody would find in the log does not exist.

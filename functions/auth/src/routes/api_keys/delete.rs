@@ -2,14 +2,16 @@
 
 use axum::extract::State;
 use halyard_domain::ApiKeyId;
-use halyard_http::{ApiResult, AppPath, RequestInfo, SteppedUp, Success, success};
+use halyard_http::{ApiResult, AppPath, RequestInfo, SteppedUp, Success, openapi::Operation, success};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::end;
 use crate::{error::AuthError, state::AppState};
 
 /// `data`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "DeletedApiKey")]
 pub struct Deleted {
     api_key_id: ApiKeyId,
 }
@@ -25,4 +27,9 @@ pub async fn handler(
     let ended = end(&state, id, caller.user_id, "asked for", &info).await?;
     ended.ok_or(AuthError::NotFound("API key"))?;
     Ok(success(Deleted { api_key_id: id }))
+}
+
+/// For docs/openapi.json.
+pub fn describe(op: &mut Operation<'_>) {
+    op.named("deleteApiKey", "End one of the caller's API keys").answers::<Deleted>("The key has ended.");
 }

@@ -1,7 +1,7 @@
 //! `GET /auth/api-keys`
 
 use axum::extract::State;
-use halyard_http::{ApiResult, Items, SessionCaller, Success, success};
+use halyard_http::{ApiResult, Items, SessionCaller, Success, openapi::Operation, success};
 
 use super::{View, live};
 use crate::{error::AuthError, state::AppState};
@@ -15,4 +15,11 @@ pub async fn handler(
     let used = state.sessions.api_keys().last_uses(&keys).await.map_err(AuthError::from)?;
     let items = keys.iter().zip(used).map(|(key, used)| View::new(key, used)).collect();
     Ok(success(Items { items, next_cursor: None }))
+}
+
+/// For docs/openapi.json.
+pub fn describe(op: &mut Operation<'_>) {
+    op.named("listApiKeys", "The caller's API keys")
+        .detail("Live ones only, the oldest first. There are few: one page.")
+        .answers::<Items<View>>("The keys, but for what is secret.");
 }

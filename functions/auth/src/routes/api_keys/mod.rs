@@ -5,25 +5,30 @@ mod delete;
 mod list;
 
 use chrono::{DateTime, Utc};
-pub use create::handler as create;
-pub use delete::handler as delete;
+pub use create::{describe as describe_create, handler as create};
+pub use delete::{describe as describe_delete, handler as delete};
 use halyard_domain::{ApiKeyId, UserId, api_key::ApiKey};
 use halyard_http::{RequestInfo, rfc3339};
 use halyard_store::audit;
-pub use list::handler as list;
+pub use list::{describe as describe_list, handler as list};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{error::AuthError, state::AppState};
 
 /// A key in its owner's list: everything but itself.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ApiKey")]
 pub struct View {
     id: ApiKeyId,
     name: String,
     permissions: Vec<String>,
+    #[schemars(with = "DateTime<Utc>")]
     created_at: String,
+    #[schemars(with = "DateTime<Utc>")]
     expires_at: String,
+    #[schemars(with = "Option<DateTime<Utc>>")]
     last_used_at: Option<String>,
 }
 

@@ -3,10 +3,15 @@
 use halyard_domain::user::check_email;
 use halyard_http::{Validate, Violations};
 use halyard_store::users::ProfileChange;
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use crate::{error::AuthError, fields::name, merge_patch};
+use crate::{
+    error::AuthError,
+    fields::{name, schema},
+    merge_patch,
+};
 
 /// The largest preferences, as JSON text in bytes.
 const LARGEST: usize = 16 * 1024;
@@ -14,15 +19,20 @@ const LARGEST: usize = 16 * 1024;
 const DEEPEST: usize = 8;
 
 /// What is to change. What is absent stays; null clears. Fields that are not known are ignored, as the original did.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[expect(clippy::option_option, reason = "absent, null and a value are three things")]
 pub struct Request {
     #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "Option<schema::Name>")]
     full_name: Option<Option<String>>,
+    #[schemars(with = "Option<schema::Email>")]
     email: Option<String>,
     #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "Option<schema::Name>")]
     department: Option<Option<String>>,
-    /// Merged into those that are there (RFC 7396): null removes a member.
+    /// Merged into those that are there (RFC 7396): null removes a member. At most 16 KiB of JSON text, merged, nested 8
+    /// levels deep.
+    #[schemars(with = "Option<Map<String, Value>>")]
     preferences: Option<Value>,
 }
 

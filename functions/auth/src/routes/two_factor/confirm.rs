@@ -3,14 +3,18 @@
 use axum::extract::State;
 use halyard_auth::otp::Typed;
 use halyard_domain::UserId;
-use halyard_http::{ApiResult, RequestInfo, SteppedUp, Success, Valid, Validate, Violations, success};
+use halyard_http::{
+    ApiResult, RequestInfo, SteppedUp, Success, Valid, Validate, Violations, openapi::Operation, success,
+};
 use halyard_store::second_factors::{self, Confirmation};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::new_codes;
 use crate::{
     error::AuthError,
-    fields::{line, required},
+    fields::{line, required, schema},
     routes::sessions::live_sessions,
     second_factor::{self, BY_OTP},
     session_change,
@@ -18,9 +22,10 @@ use crate::{
 };
 
 /// The body.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Request {
+    #[schemars(with = "schema::Line<64>")]
     otp: Option<String>,
 }
 
@@ -31,7 +36,8 @@ impl Validate for Request {
 }
 
 /// `data`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "SecondFactorConfirmed")]
 pub struct Confirmed {
     /// Shown this once.
     recovery_codes: Vec<String>,
@@ -60,6 +66,17 @@ pub async fn handler(
         tracing::warn!(%error, user_id = caller.user_id.0, "sessions opened without the second factor end later");
     }
     Ok(success(Confirmed { recovery_codes: codes, sessions_ended: told.is_ok().then_some(others) }))
+}
+
+/// For docs/openapi.json.
+pub fn describe(op: &mut Operation<'_>) {
+    op.named("confirmSecondFactor", "Turn the second factor on")
+        .detail("From then on a code is asked for at each sign-in. Ends the caller's other sessions.")
+        .answers::<Confirmed>("It is on. The recovery codes are shown this once.")
+        .problem(409, "two_factor_enabled", "there is one already")
+        .problem(409, "two_factor_missing", "none was set up")
+        .problem(429, "too_many_failures", "no attempt counts for a while")
+        .example(json!({"otp": "123456"}));
 }
 
 async fn commit(

@@ -6,11 +6,11 @@ mod remove;
 mod setup;
 mod status;
 
-pub use confirm::handler as confirm;
-pub use recovery_codes::handler as recovery_codes;
-pub use remove::handler as remove;
-pub use setup::handler as setup;
-pub use status::handler as status;
+pub use confirm::{describe as describe_confirm, handler as confirm};
+pub use recovery_codes::{describe as describe_recovery_codes, handler as recovery_codes};
+pub use remove::{describe as describe_remove, handler as remove};
+pub use setup::{describe as describe_setup, handler as setup};
+pub use status::{describe as describe_status, handler as status};
 
 use halyard_auth::otp;
 use halyard_domain::Entropy;

@@ -1,15 +1,17 @@
 //! `POST /auth/2fa/recovery-codes`
 
 use axum::extract::State;
-use halyard_http::{ApiResult, RequestInfo, SteppedUp, Success, success};
+use halyard_http::{ApiResult, RequestInfo, SteppedUp, Success, openapi::Operation, success};
 use halyard_store::second_factors;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::new_codes;
 use crate::{error::AuthError, second_factor, state::AppState};
 
 /// `data`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "RecoveryCodes")]
 pub struct Replaced {
     /// Shown this once.
     recovery_codes: Vec<String>,
@@ -32,4 +34,12 @@ pub async fn handler(
         return Err(AuthError::NoSecondFactor("recover").into());
     }
     Ok(success(Replaced { recovery_codes: codes }))
+}
+
+/// For docs/openapi.json.
+pub fn describe(op: &mut Operation<'_>) {
+    op.named("replaceRecoveryCodes", "Make new recovery codes")
+        .detail("The old ones are void.")
+        .answers::<Replaced>("The codes, shown this once.")
+        .problem(409, "two_factor_missing", "there is no second factor");
 }

@@ -1,14 +1,16 @@
 //! `DELETE /auth/2fa`
 
 use axum::extract::State;
-use halyard_http::{ApiResult, RequestInfo, SteppedUp, Success, success};
+use halyard_http::{ApiResult, RequestInfo, SteppedUp, Success, openapi::Operation, success};
 use halyard_store::second_factors;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{error::AuthError, second_factor, state::AppState};
 
 /// `data`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "SecondFactorRemoved")]
 pub struct Removed {
     two_factor_enabled: bool,
 }
@@ -29,4 +31,11 @@ pub async fn handler(
         return Err(AuthError::NoSecondFactor("remove").into());
     }
     Ok(success(Removed { two_factor_enabled: false }))
+}
+
+/// For docs/openapi.json.
+pub fn describe(op: &mut Operation<'_>) {
+    op.named("removeSecondFactor", "Take the second factor away")
+        .answers::<Removed>("It is gone, recovery codes included.")
+        .problem(409, "two_factor_missing", "there is no second factor");
 }

@@ -2,14 +2,16 @@
 
 use axum::extract::State;
 use halyard_auth::otp::{DIGITS, PERIOD, Secret};
-use halyard_http::{ApiResult, SteppedUp, Success, success};
+use halyard_http::{ApiResult, SteppedUp, Success, openapi::Operation, success};
 use halyard_store::second_factors;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{error::AuthError, state::AppState};
 
 /// `data`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "SecondFactorSecret")]
 pub struct Prepared {
     /// Base 32, for typing.
     secret: String,
@@ -38,4 +40,12 @@ pub async fn handler(State(state): State<AppState>, SteppedUp(caller, _): Steppe
         digits: DIGITS,
         period: PERIOD,
     }))
+}
+
+/// For docs/openapi.json.
+pub fn describe(op: &mut Operation<'_>) {
+    op.named("setUpSecondFactor", "Make a secret for an authenticator")
+        .detail("It counts once it is confirmed; until then a further call replaces it.")
+        .answers::<Prepared>("The secret.")
+        .problem(409, "two_factor_enabled", "there is one already");
 }

@@ -1,16 +1,20 @@
 //! `GET /auth/2fa`
 
 use axum::extract::State;
-use halyard_http::{ApiResult, SessionCaller, Success, rfc3339, success};
+use chrono::{DateTime, Utc};
+use halyard_http::{ApiResult, SessionCaller, Success, openapi::Operation, rfc3339, success};
 use halyard_store::second_factors;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{error::AuthError, state::AppState};
 
 /// `data`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "SecondFactor")]
 pub struct Status {
     two_factor_enabled: bool,
+    #[schemars(with = "Option<DateTime<Utc>>")]
     confirmed_at: Option<String>,
     recovery_codes_left: i64,
 }
@@ -28,4 +32,9 @@ pub async fn handler(
         confirmed_at: factor.as_ref().and_then(|factor| factor.confirmed_at).map(rfc3339),
         recovery_codes_left: factor.map_or(0, |factor| factor.recovery_codes_left),
     }))
+}
+
+/// For docs/openapi.json.
+pub fn describe(op: &mut Operation<'_>) {
+    op.named("getSecondFactor", "Whether the account has a second factor").answers::<Status>("Whether it has.");
 }

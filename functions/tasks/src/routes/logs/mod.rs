@@ -7,10 +7,12 @@ use std::time::Duration;
 use axum::{extract::State, response::Response};
 use halyard_cloud::task_logs::LogLine;
 use halyard_domain::{TaskId, authz::Permission};
-use halyard_http::{ApiResult, AppPath, AppQuery, Caller, FieldError, Problem};
+use halyard_http::{ApiResult, AppPath, AppQuery, Caller, FieldError, Problem, openapi::Operation};
 use halyard_store::tasks;
 use http::HeaderMap;
+use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::json;
 use tokio::time::{Instant, sleep};
 
 use super::database;
@@ -21,11 +23,12 @@ use crate::{
 use format::Format;
 
 /// Which lines.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct Request {
     /// The id of the last line that is known.
+    #[schemars(length(max = 64), regex(pattern = "^[!-~]*$"))]
     after: Option<String>,
-    /// Wait for more?
+    /// Whether to wait, up to 20 seconds, for the first line.
     #[serde(default)]
     follow: bool,
 }
@@ -66,6 +69,20 @@ pub async fn handler(
         }
         sleep(LOOK).await;
     }
+}
+
+/// For docs/openapi.json.
+pub fn describe(op: &mut Operation<'_>) {
+    op.named("getTaskLog", "A task's log")
+        .detail(
+            "`Accept` chooses the form: text, JSON lines, or server-sent events. An answer is finite, of at most 1,000 \
+                 lines; `after`, or `Last-Event-ID`, takes it up where `X-Log-Cursor` says that it ended.",
+        )
+        .reads_header("Last-Event-ID", "As `after`.", &json!({"type": "string", "maxLength": 64}))
+        .answers_text("text/plain", "The lines.")
+        .answers_text("application/x-ndjson", "The lines.")
+        .answers_text("text/event-stream", "The lines.")
+        .header("X-Log-Cursor", "The id of the last line.");
 }
 
 async fn read(state: &AppState, id: TaskId, after: Option<&str>) -> Result<Vec<(String, LogLine)>, TaskError> {

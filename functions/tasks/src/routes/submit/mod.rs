@@ -8,10 +8,10 @@ use axum::{extract::State, response::IntoResponse};
 use chrono::{DateTime, Utc};
 use halyard_auth::Principal;
 use halyard_domain::{
-    Lane, TaskId,
+    Lane, Priority, TaskId,
     task::{MAX_SEND_DELAY, TaskState},
 };
-use halyard_http::{ApiResult, Caller, FieldError, Problem, RequestInfo, Valid, success};
+use halyard_http::{ApiResult, Caller, FieldError, Problem, RequestInfo, Valid, openapi::Operation, success};
 use halyard_jobs::{
     DynTask,
     doorbell::{self, TraceIds},
@@ -20,7 +20,9 @@ use halyard_store::{
     tasks::{NewTask, Submitted},
     within,
 };
+use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::json;
 
 pub use request::Request;
 
@@ -31,11 +33,12 @@ use crate::{error::TaskError, state::AppState, view};
 const QUEUE: Duration = Duration::from_secs(1);
 
 /// `data`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Response {
     task_id: TaskId,
     task_type: &'static str,
     status: TaskState,
+    #[schemars(with = "Priority")]
     priority: i16,
     lane: Lane,
     /// Nobody can know.
@@ -80,6 +83,23 @@ pub async fn handler(
         timeout,
     };
     Ok(success(data).links(view::links(accepted.id)).top_level("task_id", accepted.id.to_string()))
+}
+
+/// For docs/openapi.json.
+pub fn describe(op: &mut Operation<'_>) {
+    op.named("submitTask", "Submit a task")
+        .detail(
+            "Once this answers 200 the task is durable. `data` must fit the type: `GET /tasks/types` has the schemas. \
+                 Members that are not known are ignored.",
+        )
+        .answers::<Response>("The task was accepted.")
+        .links()
+        .beside::<TaskId>("task_id")
+        .leads_to("getTask", "id", "/data/task_id")
+        .leads_to("getTaskResult", "id", "/data/task_id")
+        .leads_to("getTaskLog", "id", "/data/task_id")
+        .leads_to("cancelTask", "id", "/data/task_id")
+        .example(json!({"task_type": "sample", "data": {"message": "hello"}, "priority": 3}));
 }
 
 /// The type that is asked for, once the data fit it.

@@ -3,6 +3,7 @@
 use chrono::{DateTime, FixedOffset, Utc};
 use halyard_domain::{Priority, retry::RetryPolicy};
 use halyard_http::{Validate, Violations, is_rfc3339};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, value::RawValue};
 
@@ -18,32 +19,53 @@ const MAX_DEPTH: usize = 100;
 const MAX_RESOURCES: usize = 50;
 
 /// The body. Unknown fields are ignored, as the original does.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct Request {
     pub task_type: String,
+    /// What the task type asks for, nested 100 levels deep at most.
+    #[schemars(with = "Map<String, Value>")]
     pub data: Box<RawValue>,
+    /// 1 (first) to 10; 5 when it is not given.
+    #[schemars(range(min = 1, max = 10))]
     priority: Option<i64>,
+    /// Repeated in the task's status; nothing is allocated. 50 members at most.
+    #[schemars(extend("maxProperties" = MAX_RESOURCES))]
     pub resources: Option<Map<String, Value>>,
     pub callbacks: Option<Callbacks>,
     pub retry_config: Option<RetryConfig>,
+    /// Of one attempt, in seconds. Cut to what the type's lane allows; the answer says what holds.
+    #[schemars(range(min = 1, max = MAX_TIMEOUT))]
     pub timeout: Option<i32>,
+    /// Seconds within which it must start.
+    #[schemars(range(min = 1, max = YEAR))]
     pub expires_in: Option<i64>,
+    /// When it may start.
     pub scheduled_for: Option<DateTime<FixedOffset>>,
+    /// Not supported yet: null.
+    #[schemars(with = "Option<()>")]
     unique_key: Option<Value>,
 }
 
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[expect(clippy::struct_field_names, reason = "the original's names")]
 pub struct Callbacks {
+    #[schemars(url, length(max = 2048), regex(pattern = "^https?://"))]
     progress_url: Option<String>,
+    #[schemars(url, length(max = 2048), regex(pattern = "^https?://"))]
     completion_url: Option<String>,
+    #[schemars(url, length(max = 2048), regex(pattern = "^https?://"))]
     error_url: Option<String>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 pub struct RetryConfig {
+    /// 3 when it is not given.
+    #[schemars(range(min = 0, max = 10))]
     max_retries: Option<i64>,
+    /// Seconds; 60 when it is not given.
+    #[schemars(range(min = 0, max = 86_400))]
     retry_delay: Option<i64>,
+    /// Whether the delay doubles; it does when it is not given.
     exponential_backoff: Option<bool>,
 }
 

@@ -3,11 +3,12 @@
 use std::str::FromStr;
 
 use halyard_domain::{
-    authz::check_grant,
+    authz::{Grant, check_grant},
     rights::RightsChange,
     user::{AccountStatus, Role, UnknownName},
 };
 use halyard_http::{Validate, Violations};
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 /// The most permissions that are looked at: there are fewer.
@@ -15,15 +16,19 @@ const MOST: usize = 32;
 
 /// What is to change. What is absent stays; null takes the personal permissions away, and nothing else can be null. Nothing
 /// but rights can be changed here: any other field is refused.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[expect(clippy::option_option, reason = "absent, null and a value are three things")]
 pub struct Request {
     #[serde(default, deserialize_with = "name")]
+    #[schemars(with = "Role")]
     role: Option<Role>,
+    /// Personal grants, beyond what the role brings.
     #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "Option<Vec<Grant>>", length(max = 32))]
     permissions: Option<Option<Vec<String>>>,
     #[serde(default, deserialize_with = "name")]
+    #[schemars(with = "AccountStatus")]
     account_status: Option<AccountStatus>,
 }
 

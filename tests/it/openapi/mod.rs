@@ -1,0 +1,4 @@
+//! The document of the API.
+
+mod document;
+mod page;
