@@ -16,6 +16,7 @@ mod ownership;
 mod paths;
 mod permissions;
 mod queries;
+mod schemathesis;
 mod shared_secret;
 mod smuggling;
 mod table;
