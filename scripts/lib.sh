@@ -42,6 +42,18 @@ start_ministack() {
     done
 }
 
+# Has a function run when the script ends, with the exit code after a signal. It begins with
+# `code=${1:-$?}; end_undisturbed` and ends with `exit "$code"`. A signal that comes before it has got that far runs it in
+# place of the first: `trap 'exit 143' TERM` would leave there and then.
+on_end() {
+    # shellcheck disable=SC2064
+    trap "$1" EXIT
+    # shellcheck disable=SC2064
+    trap "$1 130" INT
+    # shellcheck disable=SC2064
+    trap "$1 143" TERM HUP
+}
+
 # For the beginning of what a script does when it ends: it does it once, and to the end. A second signal would cut it short
 # and leave running what it had not come to; one comes by itself where `make` is ended together with its script, for make
 # passes its own on.

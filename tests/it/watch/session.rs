@@ -91,11 +91,11 @@ impl Watch {
 impl Drop for Watch {
     fn drop(&mut self) {
         let group = Pid::from_raw(self.child.id().cast_signed());
-        // The script hears of it from here, from make, which passes signals on, and once more while it puts things away.
+        // The script hears of it from here, from make, which passes signals on, and again and again while it puts things away.
         let script = Command::new("pgrep").args(["-P", &group.to_string()]).output().map(|told| told.stdout);
         let script = script.ok().and_then(|told| String::from_utf8_lossy(&told).trim().parse().ok());
         let _ = killpg(group, Signal::SIGTERM);
-        let mut again = script.map(Pid::from_raw).into_iter().cycle().take(5);
+        let mut again = script.map(Pid::from_raw).into_iter().cycle();
         wait::until_blocking("`make watch` to end", FAREWELL, || {
             if let Some(script) = again.next() {
                 let _ = kill(script, Signal::SIGTERM);
