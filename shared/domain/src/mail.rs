@@ -15,6 +15,8 @@ pub enum MailKind {
     PasswordChanged,
     /// Tells the address that the account had before that it has another one.
     EmailChanged,
+    /// Tells the owner of a verified address that another account claims it.
+    AddressClaimed,
 }
 
 /// A text that names no kind of mail.
@@ -24,7 +26,8 @@ pub struct UnknownMailKind(String);
 
 impl MailKind {
     /// Every kind.
-    pub const ALL: [Self; 4] = [Self::VerifyEmail, Self::ResetPassword, Self::PasswordChanged, Self::EmailChanged];
+    pub const ALL: [Self; 5] =
+        [Self::VerifyEmail, Self::ResetPassword, Self::PasswordChanged, Self::EmailChanged, Self::AddressClaimed];
 
     /// The name in the database; of a kind with a token, also the token's purpose.
     pub fn as_str(self) -> &'static str {
@@ -33,6 +36,7 @@ impl MailKind {
             Self::ResetPassword => "reset_password",
             Self::PasswordChanged => "password_changed",
             Self::EmailChanged => "email_changed",
+            Self::AddressClaimed => "address_claimed",
         }
     }
 
@@ -41,7 +45,7 @@ impl MailKind {
         match self {
             Self::VerifyEmail => Some(Duration::hours(24)),
             Self::ResetPassword => Some(Duration::minutes(30)),
-            Self::PasswordChanged | Self::EmailChanged => None,
+            Self::PasswordChanged | Self::EmailChanged | Self::AddressClaimed => None,
         }
     }
 
@@ -50,7 +54,7 @@ impl MailKind {
         match self {
             // Whoever asked for it has asked again by then.
             Self::ResetPassword => Duration::minutes(30),
-            Self::VerifyEmail | Self::PasswordChanged | Self::EmailChanged => Duration::hours(24),
+            Self::VerifyEmail | Self::PasswordChanged | Self::EmailChanged | Self::AddressClaimed => Duration::hours(24),
         }
     }
 }

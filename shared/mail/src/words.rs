@@ -51,6 +51,22 @@ pub fn letter(mail: &Claimed, token: &MailToken, public_url: &str) -> Letter {
                 ),
             ],
         ),
+        MailKind::AddressClaimed => write(
+            "Your e-mail address was given again",
+            &mail.name,
+            &[
+                Part::Say(
+                    "somebody gave your e-mail address for another account with us. It stays yours: nobody else can verify it, \
+                     sign in with it or get mail there."
+                        .to_owned(),
+                ),
+                Part::Say(
+                    "If it was you, sign in to the account that you have; if you have forgotten its password, ask for a new \
+                     one. If it was not you, you need do nothing."
+                        .to_owned(),
+                ),
+            ],
+        ),
         MailKind::EmailChanged => write(
             "Your e-mail address was changed",
             &mail.name,

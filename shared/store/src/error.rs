@@ -23,7 +23,7 @@ impl Constraint {
     fn named(name: &str) -> Option<Self> {
         match name {
             "users_username_key" => Some(Self::UsernameTaken),
-            "users_email_key" => Some(Self::EmailTaken),
+            "users_verified_email_key" => Some(Self::EmailTaken),
             "tasks_pkey" => Some(Self::TaskIdTaken),
             _ => None,
         }

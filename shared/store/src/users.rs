@@ -148,12 +148,13 @@ impl TryFrom<Row> for User {
     }
 }
 
-/// Adds an account, and owes it the mail that verifies its address.
+/// Adds an account, and owes it the mail that verifies its address; or, when another account has verified that address, its
+/// owner the mail that tells them. Whoever asks cannot tell which.
 ///
 /// # Errors
-/// `Conflict(UsernameTaken | EmailTaken)`.
+/// `Conflict(UsernameTaken)`.
 pub async fn insert(conn: &mut PgConnection, new: &NewUser, verification: MailId, now: Now) -> Result<User> {
-    let kind = MailKind::VerifyEmail;
+    let (kind, claimed) = (MailKind::VerifyEmail, MailKind::AddressClaimed);
     sqlx::query_as!(
         Row,
         r#"
@@ -166,9 +167,11 @@ pub async fn insert(conn: &mut PgConnection, new: &NewUser, verification: MailId
             returning *
         ), mailed as (
             insert into mails (id, user_id, kind, recipient, name, created_at, due_at, until)
-            select $7, m.id, $8, m.email, coalesce(m.full_name, m.username), at.now,
+            select $7, coalesce(o.id, m.id), case when o.id is null then $8 else $11 end, coalesce(o.email, m.email),
+                   coalesce(o.full_name, o.username, m.full_name, m.username), at.now,
                    at.now + make_interval(secs => $9), at.now + make_interval(secs => $10)
-            from made m, at where mail_allowed($8, m.email, at.now)
+            from made m left join users o on lower(o.email) = lower(m.email) and o.email_verified, at
+            where mail_allowed($8, m.email, at.now)
         )
         select id as "id!", username as "username!", email as "email!", full_name, department, role as "role!",
                permissions as "permissions!", status as "status!", email_verified as "email_verified!",
@@ -188,17 +191,18 @@ pub async fn insert(conn: &mut PgConnection, new: &NewUser, verification: MailId
         kind.as_str(),
         HEAD_START.as_seconds_f64(),
         kind.worth().as_seconds_f64(),
+        claimed.as_str(),
     )
     .fetch_one(conn)
     .await?
     .try_into()
 }
 
-/// The account that a login names: by address when the text holds an `@` (which no user name does), else by name.
+/// The account that a login names: by verified address when the text holds an `@` (which no user name does), else by name.
 /// Without regard to case.
 pub async fn by_login(conn: &mut PgConnection, username_or_email: &str) -> Result<Option<User>> {
     let row = if username_or_email.contains('@') {
-        sqlx::query_as!(Row, "select * from users where lower(email) = lower($1)", username_or_email)
+        sqlx::query_as!(Row, "select * from users where lower(email) = lower($1) and email_verified", username_or_email)
             .fetch_optional(conn)
             .await?
     } else {
@@ -238,10 +242,8 @@ pub struct AddressMails {
 }
 
 /// Changes a profile; owes the mails that go with it when the address becomes another one. `None` when there is no such
-/// account, or its version is not `expected_version`.
-///
-/// # Errors
-/// `Conflict(EmailTaken)`.
+/// account, or its version is not `expected_version`. An address that another account has verified is taken down as any other, and
+/// its owner is told.
 pub async fn update_profile(
     conn: &mut PgConnection,
     id: UserId,
@@ -250,7 +252,7 @@ pub async fn update_profile(
     mails: AddressMails,
     now: Now,
 ) -> Result<Option<User>> {
-    let (verify, tell) = (MailKind::VerifyEmail, MailKind::EmailChanged);
+    let (verify, tell, claimed) = (MailKind::VerifyEmail, MailKind::EmailChanged, MailKind::AddressClaimed);
     let row = sqlx::query_as!(
         Row,
         r#"
@@ -274,9 +276,11 @@ pub async fn update_profile(
             from changed c join before using (id) where lower(c.email) <> lower(before.email)
         ), verified as (
             insert into mails (id, user_id, kind, recipient, name, created_at, due_at, until)
-            select $10, m.id, $12, m.email, m.name, at.now,
+            select $10, coalesce(o.id, m.id), case when o.id is null then $12 else $17 end, coalesce(o.email, m.email),
+                   coalesce(o.full_name, o.username, m.name), at.now,
                    at.now + make_interval(secs => $14), at.now + make_interval(secs => $15)
-            from moved m, at where mail_allowed($12, m.email, at.now)
+            from moved m left join users o on lower(o.email) = lower(m.email) and o.email_verified and o.id <> m.id, at
+            where mail_allowed($12, m.email, at.now)
         ), told as (
             insert into mails (id, user_id, kind, recipient, name, created_at, due_at, until)
             select $11, m.id, $13, m.old_email, m.name, at.now,
@@ -307,6 +311,7 @@ pub async fn update_profile(
         HEAD_START.as_seconds_f64(),
         verify.worth().as_seconds_f64(),
         tell.worth().as_seconds_f64(),
+        claimed.as_str(),
     )
     .fetch_optional(conn)
     .await?;
@@ -314,7 +319,7 @@ pub async fn update_profile(
 }
 
 /// Makes sure that the administrator exists: `true` when the account was made now, which is audited. One that exists, under
-/// that name or that address, is left as it is, password included.
+/// that name or that verified address, is left as it is, password included.
 pub async fn ensure_admin(conn: &mut PgConnection, new: &NewUser, now: Now) -> Result<bool> {
     let made = sqlx::query_scalar!(
         r#"
@@ -324,7 +329,7 @@ pub async fn ensure_admin(conn: &mut PgConnection, new: &NewUser, now: Now) -> R
             insert into users
                 (username, email, full_name, password_hash, role, email_verified, created_at, updated_at, password_changed_at)
             select $1, $2, $3, $4, $5, true, c.now, c.now, c.now from c
-            where not exists (select from users where lower(username) = lower($1) or lower(email) = lower($2))
+            where not exists (select from users where lower(username) = lower($1) or (lower(email) = lower($2) and email_verified))
             on conflict do nothing
             returning id, role
         ), kept as (

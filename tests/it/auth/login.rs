@@ -16,9 +16,13 @@ async fn login_gives_tokens_and_the_user() {
 }
 
 #[tokio::test]
-async fn login_takes_the_address_in_place_of_the_name() {
+async fn login_takes_a_verified_address_in_place_of_the_name() {
     let app = TestApp::spawn().await;
     let maria = app.user_named("maria").await;
+    let by_address = json!({"username": "MARIA@example.com", "password": maria.password});
+    // Before that it is not known to be hers.
+    app.anonymous().post("/auth/login", by_address).await.expect_problem(401, "invalid_credentials");
+    app.verify_address_of("maria").await;
     let again = app.login("MARIA@example.com", &maria.password).await;
     assert_eq!(again.user_id, maria.user_id);
 }

@@ -1,5 +1,6 @@
 mod api_keys;
 pub mod audited;
+mod claimed;
 mod forgot;
 mod guessing;
 mod keys;

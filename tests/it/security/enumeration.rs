@@ -27,6 +27,7 @@ async fn app() -> TestApp {
     for name in ["maria", "gone"] {
         Actor::try_register(&app.transport(), name).await.expect(200);
     }
+    app.execute("update users set email_verified = true").await;
     app.execute("update users set status = 'disabled' where username = 'gone'").await;
     app
 }

@@ -87,7 +87,6 @@ pub fn describe_put(op: &mut Operation<'_>) {
             "step_up_required",
             "the account has a second factor, and it is too long since the caller showed who they are",
         )
-        .problem(409, "email_taken", "another account has the address")
         .problem(412, "precondition_failed", "somebody changed it since: read it again")
         .example(json!({"full_name": "Ada Lovelace", "preferences": {"theme": "dark", "old": null}}));
 }

@@ -44,7 +44,8 @@ pub struct Registered {
     user: UserView,
 }
 
-/// Makes an account, and sends the mail that verifies its address. It cannot sign in as anything but `user`.
+/// Makes an account, and sends the mail that verifies its address. It cannot sign in as anything but `user`. Whether another
+/// account has the address changes nothing of the answer: who has it is told by mail.
 pub async fn handler(State(state): State<AppState>, Valid(body): Valid<Request>) -> ApiResult<Success<Registered>> {
     Ok(success(Registered { user: register(&state, body).await? }))
 }
@@ -52,12 +53,14 @@ pub async fn handler(State(state): State<AppState>, Valid(body): Valid<Request>)
 /// For docs/openapi.json.
 pub fn describe(op: &mut Operation<'_>) {
     op.named("register", "Make an account")
-        .detail("The account has the role `user`. Members that are not known are ignored.")
+        .detail(
+            "The account has the role `user`. Its address counts once it is verified; until then it signs in by name. Members \
+             that are not known are ignored.",
+        )
         .answers::<Registered>("The account was made.")
         .leads_to("getUser", "id", "/data/user/id")
         .leads_to("changeUser", "id", "/data/user/id")
         .problem(409, "username_taken", "another account has the name")
-        .problem(409, "email_taken", "another account has the address")
         .problem(503, "unavailable", "the database is down, or too many passwords are being hashed")
         .example(json!({"username": "ada", "email": "ada@example.com", "password": "correct horse battery"}));
 }

@@ -50,7 +50,12 @@ pub async fn handler(
 pub fn describe(op: &mut Operation<'_>) {
     op.named("verifyEmail", "Confirm an e-mail address by the token of the mail that went there")
         .answers::<Verified>("The address is confirmed.")
-        .problem(422, "token_invalid", "the token is unknown, used, replaced by a newer one, or has expired")
+        .problem(409, "email_taken", "another account verifies the address at this moment")
+        .problem(
+            422,
+            "token_invalid",
+            "the token is unknown, used, replaced by a newer one, or has expired, or another account has verified the address",
+        )
         .problem(503, "unavailable", "the database is down")
         .example(json!({"token": "hm_dGhlIHRva2VuIG9mIGEgbWFpbA"}));
 }

@@ -7,7 +7,7 @@ use sqlx::PgConnection;
 use crate::{Now, Result, audit};
 
 /// Owes the mail that lets the owner of an address set a new password, if there is an active account of that address and
-/// its mailbox was not written to too often. Writes the same for an address without an account, and answers nothing.
+/// its mailbox was not written to too often. Of several accounts the one that has verified it, else the oldest. Writes the same for an address without an account, and answers nothing.
 ///
 /// `entry.target` is of no account: that is known here only.
 pub async fn ask_reset(
@@ -28,7 +28,9 @@ pub async fn ask_reset(
             insert into mails (id, user_id, kind, recipient, name, created_at, due_at, until)
             select $2, u.id, $4, u.email, coalesce(u.full_name, u.username), at.now,
                    at.now + make_interval(secs => $5), at.now + make_interval(secs => $6)
-            from users u, at, allowed where allowed.yes and lower(u.email) = lower($1) and u.status = 'active'
+            from (select * from users where lower(email) = lower($1) and status = 'active'
+                  order by email_verified desc, id limit 1) u, at, allowed
+            where allowed.yes
             returning user_id
         ), kept as (
             insert into audit_log (at, actor_id, action, target, detail, request_id)
@@ -65,9 +67,10 @@ pub enum Asked {
     NoAccount,
 }
 
-/// Owes a user the mail that verifies their address, once more.
+/// Owes a user the mail that verifies their address, once more; or, when another account has verified it, its owner the mail
+/// that tells them.
 pub async fn ask_verification(conn: &mut PgConnection, user: UserId, mail: MailId, now: Now) -> Result<Asked> {
-    let kind = MailKind::VerifyEmail;
+    let (kind, claimed) = (MailKind::VerifyEmail, MailKind::AddressClaimed);
     let row = sqlx::query!(
         r#"
         with at as (
@@ -79,9 +82,11 @@ pub async fn ask_verification(conn: &mut PgConnection, user: UserId, mail: MailI
             select a.*, mail_allowed($4, a.email, at.now) as allowed from account a, at where not a.email_verified
         ), mailed as (
             insert into mails (id, user_id, kind, recipient, name, created_at, due_at, until)
-            select $2, o.id, $4, o.email, o.name, at.now,
+            select $2, coalesce(u.id, o.id), case when u.id is null then $4 else $7 end, coalesce(u.email, o.email),
+                   coalesce(u.full_name, u.username, o.name), at.now,
                    at.now + make_interval(secs => $5), at.now + make_interval(secs => $6)
-            from open o, at where o.allowed
+            from open o left join users u on lower(u.email) = lower(o.email) and u.email_verified, at
+            where o.allowed
             returning id
         )
         select a.email_verified as "verified!", exists (select from mailed) as "mailed!" from account a
@@ -92,6 +97,7 @@ pub async fn ask_verification(conn: &mut PgConnection, user: UserId, mail: MailI
         kind.as_str(),
         HEAD_START.as_seconds_f64(),
         kind.worth().as_seconds_f64(),
+        claimed.as_str(),
     )
     .fetch_optional(conn)
     .await?;
@@ -194,7 +200,10 @@ pub async fn reset_password(
 }
 
 /// Uses a token up, notes that the address is the account's, and records it, in one statement. Answers whose; `None` when
-/// the token is good for nothing.
+/// the token is good for nothing, or another account was faster to verify the address.
+///
+/// # Errors
+/// `Conflict(EmailTaken)` when another one does so at this moment; the token is left as it was.
 ///
 /// `entry.target` is of no account: that is known here only.
 pub async fn verify_email(
@@ -214,6 +223,8 @@ pub async fn verify_email(
         ), verified as (
             update users u set email_verified = true, version = u.version + 1, updated_at = at.now
             from used, at where u.id = used.user_id and u.status = 'active' and lower(u.email) = lower(used.address)
+              and not exists (
+                  select from users o where lower(o.email) = lower(u.email) and o.email_verified and o.id <> u.id)
             returning u.id
         )
         select id, keep_audit(at.now, $4, $5, 'user:' || id, $6, $7) from verified, at
