@@ -54,7 +54,9 @@ impl MailKind {
         match self {
             // Whoever asked for it has asked again by then.
             Self::ResetPassword => Duration::minutes(30),
-            Self::VerifyEmail | Self::PasswordChanged | Self::EmailChanged | Self::AddressClaimed => Duration::hours(24),
+            Self::VerifyEmail | Self::PasswordChanged | Self::EmailChanged | Self::AddressClaimed => {
+                Duration::hours(24)
+            }
         }
     }
 }

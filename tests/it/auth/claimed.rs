@@ -82,7 +82,8 @@ async fn of_two_who_verify_one_address_at_once_one_does() {
         tokens.push(app.mailed_token(ADDRESS, CONFIRM));
         app.advance(Duration::minutes(2));
     }
-    let verify = async |token: &String| app.anonymous().post("/auth/email/verify", json!({"token": token})).await.status;
+    let verify =
+        async |token: &String| app.anonymous().post("/auth/email/verify", json!({"token": token})).await.status;
     let answers = futures::future::join_all(tokens.iter().map(verify)).await;
     assert_eq!(answers.iter().filter(|status| status.as_u16() == 200).count(), 1, "{answers:?}");
     assert!(answers.iter().all(|status| [200, 409, 422].contains(&status.as_u16())), "{answers:?}");

@@ -121,7 +121,9 @@ async fn an_address_that_somebody_else_has_is_taken_down_as_any_other() {
     };
     assert_eq!(change("Maria@example.com").await, change("nobody@example.com").await);
     assert_eq!(app.subjects_to("maria@example.com")[0], "Your e-mail address was changed");
-    assert!(app.subjects_to("maria@example.com").iter().any(|subject| subject == "Your e-mail address was given again"));
+    assert!(
+        app.subjects_to("maria@example.com").iter().any(|subject| subject == "Your e-mail address was given again")
+    );
 }
 
 #[tokio::test]
