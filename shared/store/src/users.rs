@@ -243,7 +243,7 @@ pub struct AddressMails {
 
 /// Changes a profile; owes the mails that go with it when the address becomes another one. `None` when there is no such
 /// account, or its version is not `expected_version`. An address that another account has verified is taken down as any other, and
-/// its owner is told.
+/// its owner is told. The address before is told when it was verified: else it may be somebody else's mailbox.
 pub async fn update_profile(
     conn: &mut PgConnection,
     id: UserId,
@@ -259,20 +259,21 @@ pub async fn update_profile(
         with at as (
             select coalesce($9::timestamptz, statement_timestamp()) as now
         ), before as (
-            select id, email from users where id = $1 and ($2::bigint is null or version = $2) for no key update
+            select id, email, email_verified from users where id = $1 and ($2::bigint is null or version = $2) for no key update
         ), changed as (
             update users u set
                 full_name = case when $3 then $4 else full_name end,
                 department = case when $5 then $6 else department end,
                 email = coalesce($7, u.email),
-                email_verified = email_verified and ($7::text is null or lower($7) = lower(u.email)),
+                email_verified = u.email_verified and ($7::text is null or lower($7) = lower(u.email)),
                 preferences = coalesce($8, preferences),
                 version = version + 1,
                 updated_at = at.now
             from before, at where u.id = before.id
             returning u.*
         ), moved as materialized (
-            select c.id, c.email, before.email as old_email, coalesce(c.full_name, c.username) as name
+            select c.id, c.email, before.email as old_email, before.email_verified as was_theirs,
+                   coalesce(c.full_name, c.username) as name
             from changed c join before using (id) where lower(c.email) <> lower(before.email)
         ), verified as (
             insert into mails (id, user_id, kind, recipient, name, created_at, due_at, until)
@@ -285,7 +286,7 @@ pub async fn update_profile(
             insert into mails (id, user_id, kind, recipient, name, created_at, due_at, until)
             select $11, m.id, $13, m.old_email, m.name, at.now,
                    at.now + make_interval(secs => $14), at.now + make_interval(secs => $16)
-            from moved m, at
+            from moved m, at where m.was_theirs
         )
         select id as "id!", username as "username!", email as "email!", full_name, department, role as "role!",
                permissions as "permissions!", status as "status!", email_verified as "email_verified!",

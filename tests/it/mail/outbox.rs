@@ -86,6 +86,7 @@ async fn a_mail_whose_token_would_be_good_for_nothing_is_not_sent() {
     let app = TestApp::builder().without_rate_limits().spawn().await;
     app.break_mail(Some(down()));
     let maria = app.user_named("maria").await;
+    app.verify_address_of("maria").await;
     maria.put("/auth/profile", json!({"email": "maria@example.org"})).await.expect(200);
     app.break_mail(None);
     let report = beat_after(&app, Duration::minutes(3)).await;
