@@ -107,6 +107,20 @@ async fn a_new_password_ends_every_other_session_of_the_account() {
     user.get("/api/protected").await.expect(200);
 }
 
+/// What a token says of a role is as old as the token.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_role_ends_the_sessions_of_before_within_the_bound() {
+    let target = target!();
+    let (admin, user) = (target.admin().await, target.new_user("e2e-role").await);
+    for path in ["/api/protected", "/tasks"] {
+        user.get(path).await.expect(200);
+    }
+    user.get("/api/users").await.expect(403);
+    admin.patch(&format!("/api/users/{}", user.user_id), json!({"role": "operator"})).await.expect(200);
+    is_refused_after_the_bound("a changed role", &user, Instant::now()).await;
+    target.session_of(&user).await.get("/api/users").await.expect(200);
+}
+
 /// Of an account of its own, which is of no use to others any more.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disabled_account_is_refused_within_the_bound_and_cannot_sign_in() {

@@ -111,6 +111,7 @@ fn print_hints(base: &str, task: &str) {
     println!("  health   {base}/health/status");
     println!("  nodes    {base}/health/nodes");
     println!("  keys     {base}/.well-known/jwks.json");
+    println!("  docs     {base}/docs");
     println!("  mail     {base}/_local/mail");
     println!("  result   {base}/tasks/result/{task}\n");
     println!("Try next:");
