@@ -23,6 +23,15 @@ create index mails_owed on mails (due_at) where state = 'owed';
 create index mails_ended on mails (ended_at) where state <> 'owed';
 create index mails_by_user on mails (user_id, kind, created_at);
 
+-- Owes a mail. To be called in the answer of the statement that causes it, for there it is evaluated once per row.
+create function owe_mail(
+    id uuid, user_id bigint, kind text, recipient text, name text, at timestamptz, head_start float8, worth float8
+) returns uuid language sql volatile as $$
+    insert into mails (id, user_id, kind, recipient, name, created_at, due_at, until)
+    values ($1, $2, $3, $4, $5, $6, $6 + make_interval(secs => $7), $6 + make_interval(secs => $8))
+    returning id
+$$;
+
 -- The one token of each purpose that is good for a user: a newer one takes the place of an older one, and none is left once
 -- it is used. It counts only while the account has this address and this password.
 create table mail_tokens (

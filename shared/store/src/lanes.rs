@@ -31,10 +31,9 @@ pub async fn pause(conn: &mut PgConnection, lane: Lane, entry: &audit::Entry<'_>
     sqlx::query!(
         "with paused as (
              update lanes set paused = true, paused_at = coalesce($2::timestamptz, statement_timestamp()), paused_by = $3
-             where lane = $1 and not paused returning paused_at
+             where lane = $1 and not paused returning paused_at as at
          )
-         insert into audit_log (at, actor_id, action, target, detail, request_id)
-         select paused_at, $3, $4, $5, $6, $7 from paused",
+         select keep_audit(at, $3, $4, $5, $6, $7) from paused",
         lane.as_str(),
         now,
         entry.actor.map(|a| a.0),
@@ -43,7 +42,7 @@ pub async fn pause(conn: &mut PgConnection, lane: Lane, entry: &audit::Entry<'_>
         entry.detail,
         entry.request_id,
     )
-    .execute(conn)
+    .fetch_optional(conn)
     .await?;
     Ok(())
 }
@@ -56,12 +55,11 @@ pub async fn resume(conn: &mut PgConnection, lane: Lane, entry: &audit::Entry<'_
              select coalesce($2::timestamptz, statement_timestamp()) as now
          ), resumed as (
              update lanes set paused = false, paused_at = null, paused_by = null where lane = $1 and paused returning lane
-         ), kept as (
-             insert into audit_log (at, actor_id, action, target, detail, request_id)
-             select at.now, $3, $4, $5, $6, $7 from resumed, at
+         ), rung as (
+             update outbox o set ring_at = greatest(o.due_at, at.now), rings = 0
+             from resumed r, at where o.lane = r.lane
          )
-         update outbox o set ring_at = greatest(o.due_at, at.now), rings = 0
-         from resumed r, at where o.lane = r.lane",
+         select keep_audit(at.now, $3, $4, $5, $6, $7) from resumed, at",
         lane.as_str(),
         now,
         entry.actor.map(|a| a.0),
@@ -70,7 +68,7 @@ pub async fn resume(conn: &mut PgConnection, lane: Lane, entry: &audit::Entry<'_
         entry.detail,
         entry.request_id,
     )
-    .execute(conn)
+    .fetch_optional(conn)
     .await?;
     Ok(())
 }

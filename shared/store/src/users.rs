@@ -154,7 +154,7 @@ impl TryFrom<Row> for User {
 /// # Errors
 /// `Conflict(UsernameTaken)`.
 pub async fn insert(conn: &mut PgConnection, new: &NewUser, verification: MailId, now: Now) -> Result<User> {
-    let (kind, claimed) = (MailKind::VerifyEmail, MailKind::AddressClaimed);
+    let kind = MailKind::VerifyEmail;
     sqlx::query_as!(
         Row,
         r#"
@@ -166,12 +166,7 @@ pub async fn insert(conn: &mut PgConnection, new: &NewUser, verification: MailId
             select $1, $2, $3, $4, $5, at.now, at.now, at.now from at
             returning *
         ), mailed as (
-            insert into mails (id, user_id, kind, recipient, name, created_at, due_at, until)
-            select $7, coalesce(o.id, m.id), case when o.id is null then $8 else $11 end, coalesce(o.email, m.email),
-                   coalesce(o.full_name, o.username, m.full_name, m.username), at.now,
-                   at.now + make_interval(secs => $9), at.now + make_interval(secs => $10)
-            from made m left join users o on lower(o.email) = lower(m.email) and o.email_verified, at
-            where mail_allowed($8, m.email, at.now)
+            select owe_verification($7, id, email, coalesce(full_name, username), at.now, $8, $9) from made, at
         )
         select id as "id!", username as "username!", email as "email!", full_name, department, role as "role!",
                permissions as "permissions!", status as "status!", email_verified as "email_verified!",
@@ -179,7 +174,7 @@ pub async fn insert(conn: &mut PgConnection, new: &NewUser, verification: MailId
                preferences as "preferences!", created_at as "created_at!", updated_at as "updated_at!", last_login,
                login_count as "login_count!", password_changed_at as "password_changed_at!", version as "version!",
                auth_epoch as "auth_epoch!"
-        from made
+        from made left join mailed on true
         "#,
         new.username,
         new.email,
@@ -188,10 +183,8 @@ pub async fn insert(conn: &mut PgConnection, new: &NewUser, verification: MailId
         new.role.as_str(),
         now,
         verification.0,
-        kind.as_str(),
         HEAD_START.as_seconds_f64(),
         kind.worth().as_seconds_f64(),
-        claimed.as_str(),
     )
     .fetch_one(conn)
     .await?
@@ -252,7 +245,7 @@ pub async fn update_profile(
     mails: AddressMails,
     now: Now,
 ) -> Result<Option<User>> {
-    let (verify, tell, claimed) = (MailKind::VerifyEmail, MailKind::EmailChanged, MailKind::AddressClaimed);
+    let (verify, tell) = (MailKind::VerifyEmail, MailKind::EmailChanged);
     let row = sqlx::query_as!(
         Row,
         r#"
@@ -275,18 +268,10 @@ pub async fn update_profile(
             select c.id, c.email, before.email as old_email, before.email_verified as was_theirs,
                    coalesce(c.full_name, c.username) as name
             from changed c join before using (id) where lower(c.email) <> lower(before.email)
-        ), verified as (
-            insert into mails (id, user_id, kind, recipient, name, created_at, due_at, until)
-            select $10, coalesce(o.id, m.id), case when o.id is null then $12 else $17 end, coalesce(o.email, m.email),
-                   coalesce(o.full_name, o.username, m.name), at.now,
-                   at.now + make_interval(secs => $14), at.now + make_interval(secs => $15)
-            from moved m left join users o on lower(o.email) = lower(m.email) and o.email_verified and o.id <> m.id, at
-            where mail_allowed($12, m.email, at.now)
-        ), told as (
-            insert into mails (id, user_id, kind, recipient, name, created_at, due_at, until)
-            select $11, m.id, $13, m.old_email, m.name, at.now,
-                   at.now + make_interval(secs => $14), at.now + make_interval(secs => $16)
-            from moved m, at where m.was_theirs
+        ), mailed as (
+            select owe_verification($10, id, email, name, at.now, $13, $14),
+                   case when was_theirs then owe_mail($11, id, $12, old_email, name, at.now, $13, $15) end
+            from moved, at
         )
         select id as "id!", username as "username!", email as "email!", full_name, department, role as "role!",
                permissions as "permissions!", status as "status!", email_verified as "email_verified!",
@@ -294,7 +279,7 @@ pub async fn update_profile(
                preferences as "preferences!", created_at as "created_at!", updated_at as "updated_at!", last_login,
                login_count as "login_count!", password_changed_at as "password_changed_at!", version as "version!",
                auth_epoch as "auth_epoch!"
-        from changed
+        from changed left join mailed on true
         "#,
         id.0,
         expected_version,
@@ -307,12 +292,10 @@ pub async fn update_profile(
         now,
         mails.verification.0,
         mails.notice.0,
-        verify.as_str(),
         tell.as_str(),
         HEAD_START.as_seconds_f64(),
         verify.worth().as_seconds_f64(),
         tell.worth().as_seconds_f64(),
-        claimed.as_str(),
     )
     .fetch_optional(conn)
     .await?;
@@ -333,11 +316,10 @@ pub async fn ensure_admin(conn: &mut PgConnection, new: &NewUser, now: Now) -> R
             where not exists (select from users where lower(username) = lower($1) or (lower(email) = lower($2) and email_verified))
             on conflict do nothing
             returning id, role
-        ), kept as (
-            insert into audit_log (at, action, target, detail)
-            select c.now, 'user.create', 'user:' || made.id, jsonb_build_object('role', made.role) from made, c
         )
-        select count(*) as "n!" from made
+        select count(keep_audit(c.now, null, 'user.create', 'user:' || made.id, jsonb_build_object('role', made.role), null))
+            as "n!"
+        from made, c
         "#,
         new.username,
         new.email,
@@ -390,13 +372,10 @@ pub async fn change_password(
             update users set password_hash = $3, password_changed_at = at.now, auth_epoch = auth_epoch + 1
             from at where id = $1 and password_hash = $2 and status = 'active'
             returning id, auth_epoch, email, coalesce(full_name, username) as name
-        ), mailed as (
-            insert into mails (id, user_id, kind, recipient, name, created_at, due_at, until)
-            select $10, c.id, $11, c.email, c.name, at.now,
-                   at.now + make_interval(secs => $12), at.now + make_interval(secs => $13)
-            from changed c, at
         )
-        select auth_epoch, owe_epoch(id, auth_epoch, at.now), keep_audit(at.now, $5, $6, $7, $8, $9) from changed, at
+        select auth_epoch, owe_epoch(id, auth_epoch, at.now), keep_audit(at.now, $5, $6, $7, $8, $9),
+               owe_mail($10, id, $11, email, name, at.now, $12, $13)
+        from changed, at
         "#,
         change.user.0,
         change.old_hash,

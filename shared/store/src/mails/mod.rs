@@ -4,12 +4,7 @@
 //! [`MailKind`](halyard_domain::MailKind), its words in `halyard_mail`, and in the statement
 //!
 //! ```sql
-//! mailed as (
-//!     insert into mails (id, user_id, kind, recipient, name, created_at, due_at, until)
-//!     select $id, c.id, $kind, c.email, coalesce(c.full_name, c.username), at.now,
-//!            at.now + make_interval(secs => $head_start), at.now + make_interval(secs => $worth)
-//!     from changed c, at
-//! )
+//! select ..., owe_mail($id, id, $kind, email, coalesce(full_name, username), at.now, $head_start, $worth) from changed, at
 //! ```
 //!
 //! Whoever ran it then hands the id to `PostOffice::at_once`. Nothing else is needed: beat sends what is still owed.

@@ -24,19 +24,14 @@ pub async fn ask_reset(
             select coalesce($3::timestamptz, statement_timestamp()) as now
         ), allowed as materialized (
             select mail_allowed($4, $1, at.now) as yes from at
-        ), mailed as (
-            insert into mails (id, user_id, kind, recipient, name, created_at, due_at, until)
-            select $2, u.id, $4, u.email, coalesce(u.full_name, u.username), at.now,
-                   at.now + make_interval(secs => $5), at.now + make_interval(secs => $6)
-            from (select * from users where lower(email) = lower($1) and status = 'active'
-                  order by email_verified desc, id limit 1) u, at, allowed
-            where allowed.yes
-            returning user_id
-        ), kept as (
-            insert into audit_log (at, actor_id, action, target, detail, request_id)
-            select at.now, $7, $8, 'user:' || mailed.user_id, $9, $10 from mailed, at
+        ), owner as (
+            select id, email, coalesce(full_name, username) as name from users
+            where lower(email) = lower($1) and status = 'active' order by email_verified desc, id limit 1
         )
-        select yes as "yes!" from allowed
+        -- From `allowed` outwards: an address without an account takes its share as well.
+        select case when o.id is not null then owe_mail($2, o.id, $4, o.email, o.name, at.now, $5, $6) end as mail,
+               case when o.id is not null then keep_audit(at.now, $7, $8, 'user:' || o.id, $9, $10) end as entry
+        from allowed cross join at left join owner o on allowed.yes
         "#,
         address,
         mail.0,
@@ -70,7 +65,7 @@ pub enum Asked {
 /// Owes a user the mail that verifies their address, once more; or, when another account has verified it, its owner the mail
 /// that tells them.
 pub async fn ask_verification(conn: &mut PgConnection, user: UserId, mail: MailId, now: Now) -> Result<Asked> {
-    let (kind, claimed) = (MailKind::VerifyEmail, MailKind::AddressClaimed);
+    let kind = MailKind::VerifyEmail;
     let row = sqlx::query!(
         r#"
         with at as (
@@ -78,26 +73,17 @@ pub async fn ask_verification(conn: &mut PgConnection, user: UserId, mail: MailI
         ), account as materialized (
             select id, email, coalesce(full_name, username) as name, email_verified from users
             where id = $1 and status = 'active'
-        ), open as materialized (
-            select a.*, mail_allowed($4, a.email, at.now) as allowed from account a, at where not a.email_verified
-        ), mailed as (
-            insert into mails (id, user_id, kind, recipient, name, created_at, due_at, until)
-            select $2, coalesce(u.id, o.id), case when u.id is null then $4 else $7 end, coalesce(u.email, o.email),
-                   coalesce(u.full_name, u.username, o.name), at.now,
-                   at.now + make_interval(secs => $5), at.now + make_interval(secs => $6)
-            from open o left join users u on lower(u.email) = lower(o.email) and u.email_verified, at
-            where o.allowed
-            returning id
         )
-        select a.email_verified as "verified!", exists (select from mailed) as "mailed!" from account a
+        select a.email_verified as "verified!",
+               case when not a.email_verified then owe_verification($2, a.id, a.email, a.name, at.now, $4, $5) end is not null
+                   as "mailed!"
+        from account a, at
         "#,
         user.0,
         mail.0,
         now,
-        kind.as_str(),
         HEAD_START.as_seconds_f64(),
         kind.worth().as_seconds_f64(),
-        claimed.as_str(),
     )
     .fetch_optional(conn)
     .await?;
@@ -172,14 +158,10 @@ pub async fn reset_password(
             where u.id = used.user_id and u.status = 'active' and lower(u.email) = lower(used.address)
               and u.password_changed_at = used.password_changed_at
             returning u.id, u.auth_epoch, u.email, coalesce(u.full_name, u.username) as name
-        ), mailed as (
-            insert into mails (id, user_id, kind, recipient, name, created_at, due_at, until)
-            select $5, c.id, $6, c.email, c.name, at.now,
-                   at.now + make_interval(secs => $7), at.now + make_interval(secs => $8)
-            from changed c, at
         )
-        select id, auth_epoch, owe_epoch(id, auth_epoch, at.now),
-               keep_audit(at.now, $9, $10, 'user:' || id, $11, $12) from changed, at
+        select id, auth_epoch, owe_epoch(id, auth_epoch, at.now), keep_audit(at.now, $9, $10, 'user:' || id, $11, $12),
+               owe_mail($5, id, $6, email, name, at.now, $7, $8)
+        from changed, at
         "#,
         reset.token_hash.as_slice(),
         reset.new_hash,
