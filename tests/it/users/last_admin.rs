@@ -61,7 +61,9 @@ async fn of_two_administrators_who_demote_each_other_at_once_one_stays() {
         let (one, two) = tokio::join!(admin.patch(&second, demote.clone()), other.patch(&first, demote.clone()));
         let won = [one.code(), two.code()].into_iter().filter(|code| *code == 200).count();
         assert_eq!(won, 1, "{} {}", one.text(), two.text());
-        assert!([one.code(), two.code()].contains(&403), "{} {}", one.text(), two.text());
+        // Refused by the statement, or, if the other one had come to its end already, by the authorizer.
+        let refused = [one.code(), two.code()].into_iter().any(|code| matches!(code, 401 | 403));
+        assert!(refused, "{} {}", one.text(), two.text());
         let (winner, loser) = if one.code() == 200 { (&admin, &mut other) } else { (&other, &mut admin) };
         assert_eq!(read(winner, loser).await["role"], "user");
         winner.patch(&path_of(loser), json!({"role": "admin"})).await.expect(200);
