@@ -83,6 +83,11 @@ ulid_id!(
     "task_"
 );
 ulid_id!(
+    /// A workflow (a batch, a chain or a graph of tasks): `wf_` and the 26 characters of a ULID.
+    WorkflowId,
+    "wf_"
+);
+ulid_id!(
     /// A login session: `sess_` and the 26 characters of a ULID. One per login; its refresh tokens form a family.
     SessionId,
     "sess_"

@@ -23,6 +23,6 @@ pub mod user;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use entropy::Entropy;
-pub use ids::{ApiKeyId, MailId, NodeId, RequestId, SessionId, TaskId, UserId};
+pub use ids::{ApiKeyId, MailId, NodeId, RequestId, SessionId, TaskId, UserId, WorkflowId};
 pub use lane::{Lane, Priority};
 pub use mail::MailKind;

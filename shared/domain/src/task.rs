@@ -113,6 +113,14 @@ impl FromStr for TaskState {
     }
 }
 
+/// When a step of a workflow is due that still waits for others: never, unless its workflow releases it. It is
+/// `scheduled` until then.
+pub const UNRELEASED: DateTime<Utc> = match DateTime::from_timestamp(253_402_214_400, 0) {
+    // 9999-12-31T00:00:00Z: PostgreSQL's `infinity` has no form in Rust.
+    Some(at) => at,
+    None => DateTime::<Utc>::MAX_UTC,
+};
+
 /// How an attempt ended, seen from the task's code and the worker around it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AttemptEnd {

@@ -28,4 +28,4 @@ pub use intake::Intake;
 pub use read::{Filter, TaskEvent, TaskRecord, TaskSummary, events, get, list};
 pub use reap::{Lost, expired_leases, release};
 pub use renew::{Renewal, Renewed, renew};
-pub use submit::{NewTask, Submitted, submit, submit_many};
+pub use submit::{Concurrency, NewTask, Step, Submitted, Ties, submit, submit_many};

@@ -2,9 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use halyard_domain::{
-    Lane, Priority, TaskId, UserId,
+    Lane, Priority, TaskId, UserId, WorkflowId,
     retry::RetryPolicy,
-    task::{AGING_STEP, MAX_SEND_DELAY, TaskState},
+    task::{AGING_STEP, MAX_SEND_DELAY, TaskState, UNRELEASED},
 };
 use serde_json::value::RawValue;
 use sqlx::PgConnection;
@@ -46,6 +46,41 @@ pub struct NewTask {
     pub request_id: Option<String>,
     /// The W3C trace context of the request that submits it.
     pub traceparent: Option<String>,
+    /// What ties it to others.
+    pub ties: Ties,
+}
+
+/// What ties a task to others.
+#[derive(Debug, Clone, Default)]
+pub struct Ties {
+    /// The task that it tries again.
+    pub retry_of: Option<TaskId>,
+    /// Its place in a workflow.
+    pub step: Option<Step>,
+    /// No two tasks of a user that have not ended share one.
+    pub unique_key: Option<String>,
+    /// How many tasks of a user with the same key run at once.
+    pub concurrency: Option<Concurrency>,
+}
+
+/// A task's place in a workflow.
+#[derive(Debug, Clone, Copy)]
+pub struct Step {
+    /// Which workflow.
+    pub workflow: WorkflowId,
+    /// Which of its steps, from 0.
+    pub number: i32,
+    /// Does it wait for other steps? Then it is due at [`UNRELEASED`] and nobody rings for it.
+    pub waits: bool,
+}
+
+/// A limit that tasks share.
+#[derive(Debug, Clone)]
+pub struct Concurrency {
+    /// What they share it by.
+    pub key: String,
+    /// How many of them run at once, 1 or more.
+    pub limit: i16,
 }
 
 /// What became of a submit.
@@ -86,34 +121,39 @@ pub async fn submit_many(conn: &mut PgConnection, tasks: &[NewTask], now: Now) -
     let rows = sqlx::query!(
         r#"
         with given as (
-            select g.*, c.now, greatest(g.scheduled_for, c.now) as available_at
+            select g.*, c.now, case when g.waits then $28 else greatest(g.scheduled_for, c.now) end as available_at
             from (select coalesce($21::timestamptz, statement_timestamp()) as now) c,
                  unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::smallint[], $6::text[], $7::text[], $8::text[],
                         $9::smallint[], $10::int[], $11::bool[], $12::int[], $13::timestamptz[], $14::timestamptz[],
-                        $15::text[], $16::text[])
+                        $15::text[], $16::text[], $22::uuid[], $23::uuid[], $24::int[], $25::bool[], $26::text[],
+                        $27::text[], $29::smallint[])
                  as g (id, user_id, task_type, lane, priority, input, resources, callbacks, max_retries, retry_delay_s,
-                       exponential_backoff, timeout_s, expires_at, scheduled_for, request_id, traceparent)
+                       exponential_backoff, timeout_s, expires_at, scheduled_for, request_id, traceparent, retry_of,
+                       workflow_id, step, waits, unique_key, concurrency_key, concurrency_limit)
         ), task as (
             insert into tasks (id, user_id, task_type, lane, priority, state, created_at, available_at, claim_order,
                                input, resources, callbacks, max_retries, retry_delay_s, exponential_backoff, timeout_s,
-                               expires_at, scheduled_for, request_id, traceparent)
+                               expires_at, scheduled_for, request_id, traceparent, retry_of, workflow_id, step,
+                               unique_key, concurrency_key, concurrency_limit)
             select id, user_id, task_type, lane, priority, case when available_at > now then 'scheduled' else 'queued' end,
                    now, available_at, available_at + priority * make_interval(secs => $17),
                    input::json, resources::json, callbacks::json, max_retries, retry_delay_s, exponential_backoff,
-                   timeout_s, expires_at, scheduled_for, request_id, traceparent
+                   timeout_s, expires_at, scheduled_for, request_id, traceparent, retry_of, workflow_id, step,
+                   unique_key, concurrency_key, concurrency_limit
             from given
             returning id, user_id, task_type, lane, state, created_at, available_at, claim_order
         ), event as (
             insert into task_events (task_id, at, state, attempt, message)
             select id, created_at, state, 0,
-                   case state when 'scheduled' then 'Task scheduled' else 'Task submitted to queue' end
+                   case when available_at = $28 then 'Task waits for other steps of its workflow'
+                        when state = 'scheduled' then 'Task scheduled' else 'Task submitted to queue' end
             from task
         ), doorbell as (
             insert into outbox (task_id, lane, due_at, ring_at)
             select id, lane, available_at,
                    case when available_at - created_at > make_interval(secs => $18)
                         then available_at - make_interval(secs => $19) else available_at end
-            from task
+            from task where available_at < $28
         ), counted as (
             insert into stat_deltas (user_id, task_type, hour, submitted)
             select user_id, task_type, date_trunc('hour', created_at, 'UTC'), count(*) from task group by 1, 2, 3
@@ -147,6 +187,14 @@ pub async fn submit_many(conn: &mut PgConnection, tasks: &[NewTask], now: Now) -
         crate::outbox::HEAD_START.as_seconds_f64(),
         POSITIONS,
         now,
+        &columns.retry_of as &[Option<Uuid>],
+        &columns.workflow_id as &[Option<Uuid>],
+        &columns.step as &[Option<i32>],
+        &columns.waits,
+        &columns.unique_key as &[Option<&str>],
+        &columns.concurrency_key as &[Option<&str>],
+        UNRELEASED,
+        &columns.concurrency_limit as &[Option<i16>],
     )
     .fetch_all(conn)
     .await?;
@@ -187,6 +235,13 @@ struct Columns<'a> {
     scheduled_for: Vec<Option<DateTime<Utc>>>,
     request_id: Vec<Option<&'a str>>,
     traceparent: Vec<Option<&'a str>>,
+    retry_of: Vec<Option<Uuid>>,
+    workflow_id: Vec<Option<Uuid>>,
+    step: Vec<Option<i32>>,
+    waits: Vec<bool>,
+    unique_key: Vec<Option<&'a str>>,
+    concurrency_key: Vec<Option<&'a str>>,
+    concurrency_limit: Vec<Option<i16>>,
 }
 
 impl<'a> Columns<'a> {
@@ -211,6 +266,13 @@ impl<'a> Columns<'a> {
             scheduled_for: column(tasks, |t| t.scheduled_for),
             request_id: column(tasks, |t| t.request_id.as_deref()),
             traceparent: column(tasks, |t| t.traceparent.as_deref()),
+            retry_of: column(tasks, |t| t.ties.retry_of.map(|id| id.0)),
+            workflow_id: column(tasks, |t| t.ties.step.map(|step| step.workflow.0)),
+            step: column(tasks, |t| t.ties.step.map(|step| step.number)),
+            waits: column(tasks, |t| t.ties.step.is_some_and(|step| step.waits)),
+            unique_key: column(tasks, |t| t.ties.unique_key.as_deref()),
+            concurrency_key: column(tasks, |t| t.ties.concurrency.as_ref().map(|c| c.key.as_str())),
+            concurrency_limit: column(tasks, |t| t.ties.concurrency.as_ref().map(|c| c.limit)),
         }
     }
 }

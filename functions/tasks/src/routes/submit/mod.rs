@@ -17,7 +17,7 @@ use halyard_jobs::{
     doorbell::{self, TraceIds},
 };
 use halyard_store::{
-    tasks::{NewTask, Submitted},
+    tasks::{NewTask, Submitted, Ties},
     within,
 };
 use schemars::JsonSchema;
@@ -143,6 +143,7 @@ fn new_task(
         scheduled_for: request.scheduled_for.map(|at| at.with_timezone(&Utc)),
         request_id: ids.request_id.clone(),
         traceparent: ids.traceparent.clone(),
+        ties: Ties::default(),
     }
 }
 
