@@ -20,6 +20,7 @@ pub mod rights;
 pub mod session;
 pub mod task;
 pub mod user;
+pub mod workflow;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use entropy::Entropy;

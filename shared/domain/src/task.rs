@@ -60,7 +60,9 @@ impl TaskState {
     pub fn may_become(self, next: Self) -> bool {
         match self {
             Self::Queued | Self::Scheduled | Self::Retrying => {
+                // `Scheduled` to `Queued` is a step of a workflow that waits for others no longer.
                 matches!(next, Self::Running | Self::Cancelled | Self::Expired)
+                    || (self == Self::Scheduled && next == Self::Queued)
             }
             // `Running` to `Running` is a lost lease taken over by the next attempt.
             Self::Running => {

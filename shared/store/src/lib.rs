@@ -22,6 +22,7 @@ pub mod second_factors;
 pub mod statistics;
 pub mod tasks;
 pub mod users;
+pub mod workflows;
 
 pub use error::{Constraint, StoreError, within};
 pub use migrate::{migrate, migrator};

@@ -8,7 +8,8 @@
 //! | - | queued, scheduled | `submit`: the id is new |
 //! | queued, scheduled, retrying | running | `claim`: state is claimable, row locked |
 //! | running | completed, failed, cancelled, expired, dead, retrying | `finish`, `release`: state is running **and** the fence is the one that the attempt was given |
-//! | queued, scheduled, retrying | cancelled | `cancel`: state is claimable |
+//! | queued, scheduled, retrying | cancelled | `cancel`, the function `cancel_waiting`: state is claimable, row locked |
+//! | scheduled | queued, scheduled | `workflows::commit`: it waits for other steps, and the workflow's version is the one that was read |
 //!
 //! Nothing changes a row in a terminal state, because no condition admits one.
 
@@ -28,4 +29,5 @@ pub use intake::Intake;
 pub use read::{Filter, TaskEvent, TaskRecord, TaskSummary, events, get, list};
 pub use reap::{Lost, expired_leases, release};
 pub use renew::{Renewal, Renewed, renew};
+pub(crate) use submit::{Belonging, insert};
 pub use submit::{Concurrency, NewTask, Step, Submitted, Ties, submit, submit_many};

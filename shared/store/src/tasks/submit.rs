@@ -64,14 +64,18 @@ pub struct Ties {
 }
 
 /// A task's place in a workflow.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Step {
     /// Which workflow.
     pub workflow: WorkflowId,
     /// Which of its steps, from 0.
     pub number: i32,
-    /// Does it wait for other steps? Then it is due at [`UNRELEASED`] and nobody rings for it.
-    pub waits: bool,
+    /// For how many others it waits. If there are any it is due at [`UNRELEASED`], and nobody rings for it.
+    pub waits_for: i32,
+    /// Does it get the results of the steps before it?
+    pub takes: bool,
+    /// What other steps call it.
+    pub name: Option<String>,
 }
 
 /// A limit that tasks share.
@@ -117,19 +121,62 @@ pub async fn submit(conn: &mut PgConnection, task: &NewTask, now: Now) -> Result
 /// # Errors
 /// `Conflict(TaskIdTaken)` when a task with one of the ids exists.
 pub async fn submit_many(conn: &mut PgConnection, tasks: &[NewTask], now: Now) -> Result<Vec<Submitted>> {
+    insert(conn, tasks, None, now).await
+}
+
+/// A workflow that comes with its tasks, as the statement takes it.
+pub(crate) struct Belonging {
+    /// Columns of `workflows` for a new one; `id` and `version` for one that exists.
+    pub workflow: serde_json::Value,
+    /// Columns of `workflow_edges`.
+    pub before: Vec<i32>,
+    pub after: Vec<i32>,
+    pub needs_success: Vec<bool>,
+    pub gives: Vec<bool>,
+}
+
+/// [`submit_many`], with the workflow that the tasks are the steps of. A workflow that exists already begins a new generation
+/// if it has ended and its version is the one given; else nothing is accepted, and the answer is empty.
+pub(crate) async fn insert(
+    conn: &mut PgConnection,
+    tasks: &[NewTask],
+    belonging: Option<&Belonging>,
+    now: Now,
+) -> Result<Vec<Submitted>> {
     let columns = Columns::of(tasks);
+    let workflow = belonging.map(|b| &b.workflow);
+    let none = Belonging::none();
+    let edges = belonging.unwrap_or(&none);
     let rows = sqlx::query!(
         r#"
         with given as (
-            select g.*, c.now, case when g.waits then $28 else greatest(g.scheduled_for, c.now) end as available_at
+            select g.*, c.now, case when g.waits_for > 0 then $28 else greatest(g.scheduled_for, c.now) end as available_at
             from (select coalesce($21::timestamptz, statement_timestamp()) as now) c,
                  unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::smallint[], $6::text[], $7::text[], $8::text[],
                         $9::smallint[], $10::int[], $11::bool[], $12::int[], $13::timestamptz[], $14::timestamptz[],
-                        $15::text[], $16::text[], $22::uuid[], $23::uuid[], $24::int[], $25::bool[], $26::text[],
-                        $27::text[], $29::smallint[])
+                        $15::text[], $16::text[], $22::uuid[], $23::uuid[], $24::int[], $25::int[], $26::text[],
+                        $27::text[], $29::smallint[], $30::text[], $31::bool[])
                  as g (id, user_id, task_type, lane, priority, input, resources, callbacks, max_retries, retry_delay_s,
                        exponential_backoff, timeout_s, expires_at, scheduled_for, request_id, traceparent, retry_of,
-                       workflow_id, step, waits, unique_key, concurrency_key, concurrency_limit)
+                       workflow_id, step, waits_for, unique_key, concurrency_key, concurrency_limit, step_name, takes)
+        ), made as (
+            insert into workflows (id, user_id, created_at, total, unfinished, kind, mode, failure_strategy, state, name,
+                                   callbacks, request_id, traceparent)
+            select w.id, w.user_id, coalesce($21, statement_timestamp()), cardinality($1), cardinality($1), w.kind, w.mode,
+                   w.failure_strategy, 'running', w.name, w.callbacks, w.request_id, w.traceparent
+            from json_to_record($32::json) as w (
+                id uuid, version bigint, user_id bigint, kind text, mode text, failure_strategy text, name text,
+                callbacks json, request_id text, traceparent text)
+            where $32 is not null and w.version is null
+            returning id, generation
+        ), again as (
+            update workflows set
+                state = 'running', ended_at = null, unfinished = cardinality($1), unsuccessful = 0, stopping = false,
+                cancel_requested = false, generation = generation + 1, version = version + 1
+            where id = ($32 ->> 'id')::uuid and version = ($32 ->> 'version')::bigint and state <> 'running'
+            returning id, generation
+        ), workflow as (
+            select id, generation from made union all select id, generation from again
         ), task as (
             insert into tasks (id, user_id, task_type, lane, priority, state, created_at, available_at, claim_order,
                                input, resources, callbacks, max_retries, retry_delay_s, exponential_backoff, timeout_s,
@@ -140,8 +187,19 @@ pub async fn submit_many(conn: &mut PgConnection, tasks: &[NewTask], now: Now) -
                    input::json, resources::json, callbacks::json, max_retries, retry_delay_s, exponential_backoff,
                    timeout_s, expires_at, scheduled_for, request_id, traceparent, retry_of, workflow_id, step,
                    unique_key, concurrency_key, concurrency_limit
-            from given
+            from given where workflow_id is null or exists (select from workflow)
             returning id, user_id, task_type, lane, state, created_at, available_at, claim_order
+        ), step as (
+            insert into workflow_steps (workflow_id, step, task_id, waits_for, generation, name, takes)
+            select g.workflow_id, g.step, g.id, g.waits_for, w.generation, g.step_name, g.takes
+            from given g, workflow w where g.workflow_id = w.id
+            on conflict (workflow_id, step) do update set
+                task_id = excluded.task_id, waits_for = excluded.waits_for, generation = excluded.generation
+        ), edge as (
+            insert into workflow_edges (workflow_id, before_step, after_step, needs_success, gives)
+            select w.id, e.before_step, e.after_step, e.needs_success, e.gives
+            from workflow w, unnest($33::int[], $34::int[], $35::bool[], $36::bool[])
+                as e (before_step, after_step, needs_success, gives)
         ), event as (
             insert into task_events (task_id, at, state, attempt, message)
             select id, created_at, state, 0,
@@ -159,11 +217,11 @@ pub async fn submit_many(conn: &mut PgConnection, tasks: &[NewTask], now: Now) -
             select user_id, task_type, date_trunc('hour', created_at, 'UTC'), count(*) from task group by 1, 2, 3
         )
         select t.id as "id!", t.state as "state!", t.created_at as "created_at!", t.available_at as "available_at!",
-               (select count(*) from (
+               case when $32::json is null then (select count(*) from (
                     select from tasks w
                     where w.lane = t.lane and w.state in ('queued', 'scheduled', 'retrying')
                       and w.claim_order < t.claim_order
-                    order by w.claim_order desc limit $20) ahead) as "ahead!"
+                    order by w.claim_order desc limit $20) ahead) else $20 end as "ahead!"
         from task t
         "#,
         &columns.id,
@@ -190,11 +248,18 @@ pub async fn submit_many(conn: &mut PgConnection, tasks: &[NewTask], now: Now) -
         &columns.retry_of as &[Option<Uuid>],
         &columns.workflow_id as &[Option<Uuid>],
         &columns.step as &[Option<i32>],
-        &columns.waits,
+        &columns.waits_for,
         &columns.unique_key as &[Option<&str>],
         &columns.concurrency_key as &[Option<&str>],
         UNRELEASED,
         &columns.concurrency_limit as &[Option<i16>],
+        &columns.step_name as &[Option<&str>],
+        &columns.takes,
+        workflow as Option<&serde_json::Value>,
+        &edges.before,
+        &edges.after,
+        &edges.needs_success,
+        &edges.gives,
     )
     .fetch_all(conn)
     .await?;
@@ -215,6 +280,18 @@ pub async fn submit_many(conn: &mut PgConnection, tasks: &[NewTask], now: Now) -
         accepted.sort_by_key(|a| place.get(&a.id.0).copied());
     }
     Ok(accepted)
+}
+
+impl Belonging {
+    fn none() -> Self {
+        Self {
+            workflow: serde_json::Value::Null,
+            before: Vec::new(),
+            after: Vec::new(),
+            needs_success: Vec::new(),
+            gives: Vec::new(),
+        }
+    }
 }
 
 /// The tasks, column by column, as `unnest` takes them.
@@ -238,7 +315,9 @@ struct Columns<'a> {
     retry_of: Vec<Option<Uuid>>,
     workflow_id: Vec<Option<Uuid>>,
     step: Vec<Option<i32>>,
-    waits: Vec<bool>,
+    waits_for: Vec<i32>,
+    step_name: Vec<Option<&'a str>>,
+    takes: Vec<bool>,
     unique_key: Vec<Option<&'a str>>,
     concurrency_key: Vec<Option<&'a str>>,
     concurrency_limit: Vec<Option<i16>>,
@@ -267,9 +346,11 @@ impl<'a> Columns<'a> {
             request_id: column(tasks, |t| t.request_id.as_deref()),
             traceparent: column(tasks, |t| t.traceparent.as_deref()),
             retry_of: column(tasks, |t| t.ties.retry_of.map(|id| id.0)),
-            workflow_id: column(tasks, |t| t.ties.step.map(|step| step.workflow.0)),
-            step: column(tasks, |t| t.ties.step.map(|step| step.number)),
-            waits: column(tasks, |t| t.ties.step.is_some_and(|step| step.waits)),
+            workflow_id: column(tasks, |t| t.ties.step.as_ref().map(|step| step.workflow.0)),
+            step: column(tasks, |t| t.ties.step.as_ref().map(|step| step.number)),
+            waits_for: column(tasks, |t| t.ties.step.as_ref().map_or(0, |step| step.waits_for)),
+            step_name: column(tasks, |t| t.ties.step.as_ref().and_then(|step| step.name.as_deref())),
+            takes: column(tasks, |t| t.ties.step.as_ref().is_some_and(|step| step.takes)),
             unique_key: column(tasks, |t| t.ties.unique_key.as_deref()),
             concurrency_key: column(tasks, |t| t.ties.concurrency.as_ref().map(|c| c.key.as_str())),
             concurrency_limit: column(tasks, |t| t.ties.concurrency.as_ref().map(|c| c.limit)),
