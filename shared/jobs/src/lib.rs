@@ -11,6 +11,7 @@ pub mod registry;
 pub mod task;
 pub mod types;
 pub mod worker;
+pub mod workflows;
 
 pub use context::{Stop, TaskContext};
 pub use input::{InputError, InvalidInput};

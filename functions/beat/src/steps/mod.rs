@@ -9,6 +9,7 @@ pub mod mails;
 pub mod nodes;
 pub mod outbox;
 pub mod statistics;
+pub mod workflows;
 
 use std::time::Duration;
 

@@ -320,9 +320,13 @@ impl<'a> Batch<'a> {
             self.outcome.refused += 1;
             tracing::warn!(task_id = %end.id, fence = end.fence, "the end of a stale attempt was refused");
         }
-        let retries: Vec<_> = rows.into_iter().filter(|row| row.delay.is_some()).collect();
-        if !retries.is_empty() {
-            self.rings.push(tell::ring_for_retries(self.worker, retries).boxed());
+        let worker = self.worker;
+        if rows.iter().any(|row| row.workflow.is_some() || row.delay.is_some()) {
+            let follow = async move {
+                tell::take_workflows_further(worker, &rows).await;
+                tell::ring_for_retries(worker, rows).await;
+            };
+            self.rings.push(follow.boxed());
         }
     }
 

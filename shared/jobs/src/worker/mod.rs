@@ -61,14 +61,35 @@ pub struct Outcome {
     pub abandoned: usize,
 }
 
+/// The doorbells of one lane that an invocation heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Heard {
+    /// Messages.
+    pub messages: usize,
+    /// Tasks that they ring for, all together.
+    pub count: usize,
+}
+
+impl Heard {
+    /// How many tasks an invocation takes: as many as were rung for, but no more than run side by side.
+    fn limit(self, lane: Lane) -> usize {
+        let side_by_side = if lane == Lane::Long { 1 } else { SIDE_BY_SIDE };
+        self.count.min(side_by_side.max(self.messages))
+    }
+}
+
+/// Tasks of an ordinary lane that run side by side in one invocation: `BatchSize` in the template.
+const SIDE_BY_SIDE: usize = 10;
+
 impl Worker {
-    /// Claims up to `limit` tasks of `lane` and sees each to the end of an attempt. `deadline` is when the invocation
-    /// ends, whatever happens.
+    /// Claims tasks of `lane`, as many as were rung for and can run side by side, and sees each to the end of an attempt;
+    /// the rest is rung for again. `deadline` is when the invocation ends, whatever happens.
     ///
     /// # Errors
     /// When nothing could be claimed because the database failed: no decision was reached, and the doorbells should
     /// come again. Once tasks are claimed this does not fail any more: what cannot be committed is left to the leases.
-    pub async fn run_batch(&self, lane: Lane, limit: usize, deadline: Instant) -> Result<Outcome, StoreError> {
+    pub async fn run_batch(&self, lane: Lane, heard: Heard, deadline: Instant) -> Result<Outcome, StoreError> {
+        let limit = heard.limit(lane);
         let mut claimed = self.claim(lane, limit).await?;
         // Fewer tasks than doorbells: spare doorbells, or this one. A claim sees what was committed when it began; a task
         // that came while it looked may have rung for another worker, who took one that this claim had seen. Then that
@@ -80,7 +101,15 @@ impl Worker {
                 Err(error) => tracing::warn!(%error, %lane, "a second look was not possible; beat will ring"),
             }
         }
-        Ok(batch::Batch::new(self, claimed, deadline).run().await)
+        let left = heard.count.saturating_sub(limit);
+        let full = claimed.len() == limit;
+        let batch = batch::Batch::new(self, claimed, deadline).run();
+        if left == 0 || !full {
+            return Ok(batch.await);
+        }
+        // At once, so that others take the rest while these run.
+        let (outcome, ()) = futures::join!(batch, tell::pass_on(self, lane, left, heard.messages));
+        Ok(outcome)
     }
 
     async fn claim(&self, lane: Lane, limit: usize) -> Result<Vec<tasks::Claimed>, StoreError> {

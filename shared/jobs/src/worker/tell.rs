@@ -1,16 +1,45 @@
-//! What is said to the queues after a commit: doorbells for retries.
+//! What follows a commit: doorbells for retries, and workflows that go on.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use halyard_cloud::queue::Outgoing;
 use halyard_domain::{Lane, task::MAX_SEND_DELAY};
-use halyard_store::tasks::FinishedRow;
+use halyard_store::{tasks::FinishedRow, within};
 
-use super::Worker;
-use crate::doorbell::{self, TraceIds};
+use super::{DATABASE, Worker};
+use crate::{
+    doorbell::{self, TraceIds},
+    workflows,
+};
 
 /// How long a queue may take; beat repairs what it does not take in time.
 const QUEUE: Duration = Duration::from_secs(1);
+
+/// Takes the workflows further whose steps have ended. What cannot be done now is still signalled: beat does it.
+pub async fn take_workflows_further(worker: &Worker, rows: &[FinishedRow]) {
+    let ids: BTreeSet<_> = rows.iter().filter_map(|row| row.workflow).collect();
+    for id in ids {
+        let released = within(DATABASE, async {
+            let mut conn = worker.pool.acquire().await?;
+            workflows::take_further(&mut conn, id, worker.clock.database_override()).await
+        });
+        match released.await {
+            Ok(released) => workflows::ring_for(&*worker.queue, &worker.queues, released, QUEUE).await,
+            Err(error) => tracing::warn!(%error, workflow_id = %id, "the workflow waits for beat to take it further"),
+        }
+    }
+}
+
+/// Rings for the `count` tasks that were rung for and not taken, with as many messages as were heard.
+pub async fn pass_on(worker: &Worker, lane: Lane, count: usize, messages: usize) {
+    let messages = doorbell::shared(lane, Duration::ZERO, count, messages, &TraceIds::default());
+    if let Err(error) = doorbell::ring_all(&*worker.queue, &worker.queues, lane, &messages, QUEUE).await {
+        tracing::warn!(%error, %lane, count, "doorbells were not passed on; beat will ring");
+    }
+}
 
 /// Rings for retries that are due soon enough for a delayed message; beat rings for those that are not.
 pub async fn ring_for_retries(worker: &Worker, rows: Vec<FinishedRow>) {

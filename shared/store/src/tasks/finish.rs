@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use halyard_domain::{
-    Lane, TaskId,
+    Lane, TaskId, WorkflowId,
     task::{AGING_STEP, MAX_SEND_DELAY, TaskState},
 };
 use serde_json::value::RawValue;
@@ -68,6 +68,8 @@ pub struct FinishedRow {
     pub available_at: Option<DateTime<Utc>>,
     /// For a retry: how long until then, by the database's clock.
     pub delay: Option<chrono::Duration>,
+    /// If it has ended and is a step of one: the workflow to be taken further.
+    pub workflow: Option<WorkflowId>,
     /// The trace context of the request that submitted it, for the doorbell.
     pub traceparent: Option<String>,
     /// The id of the request that submitted it, for the doorbell.
@@ -107,7 +109,7 @@ pub async fn finish(conn: &mut PgConnection, ends: &[Finish], now: Now) -> Resul
             from given g
             where t.id = g.id and t.id = any ($1) and t.state = 'running' and t.fence = g.fence
             returning t.id, t.user_id, t.task_type, t.lane, t.state, t.attempt, t.available_at, t.ended_at, t.request_id,
-                      t.traceparent, g.message, case when t.state = 'retrying' then g.delay end as delay, g.now,
+                      t.traceparent, t.workflow_id, g.message, case when t.state = 'retrying' then g.delay end as delay, g.now,
                       case when t.state in ('completed', 'failed')
                            then extract(epoch from g.now - t.attempt_at)::float8 end as seconds
         ), event as (
@@ -130,7 +132,9 @@ pub async fn finish(conn: &mut PgConnection, ends: &[Finish], now: Now) -> Resul
                    coalesce(array_agg(duration_bucket(seconds)) filter (where seconds is not null), '{}')
             from done where ended_at is not null group by 1, 2, 3
         )
-        select id, lane, state, delay, available_at, traceparent, request_id from done
+        select id, lane, state, delay, available_at, traceparent, request_id,
+               case when ended_at is not null then workflow_id end as workflow_id
+        from done
         "#,
         &columns.id,
         &columns.fence,
@@ -159,6 +163,7 @@ pub async fn finish(conn: &mut PgConnection, ends: &[Finish], now: Now) -> Resul
                 state: parse(&row.state)?,
                 available_at: delay.map(|_| row.available_at),
                 delay,
+                workflow: row.workflow_id.map(WorkflowId),
                 traceparent: row.traceparent,
                 request_id: row.request_id,
             })
