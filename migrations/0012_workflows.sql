@@ -73,6 +73,7 @@ begin
     return null;
 end
 $$;
+-- accepted, changes what writes do: only those to tasks of a workflow, of which the last release writes none
 create trigger tasks_signal_workflow after update of state on tasks for each row
     when (new.workflow_id is not null and new.ended_at is not null and old.ended_at is null)
     execute function signal_workflow();

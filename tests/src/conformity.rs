@@ -15,6 +15,19 @@ use serde_json::{Map, Value, json};
 
 use crate::{openapi::document, response::TestResponse};
 
+/// A path as everybody in between resolves it: without segments that are dots (RFC 3986, section 5.2.4).
+fn resolved(path: &str) -> String {
+    let mut segments = Vec::new();
+    for segment in path.split('/').skip(1) {
+        match segment.to_ascii_lowercase().replace("%2e", ".").as_str() {
+            "." => {}
+            ".." => drop(segments.pop()),
+            _ => segments.push(segment),
+        }
+    }
+    format!("/{}", segments.join("/"))
+}
+
 /// Statuses with which the gateway may answer anything itself, described once for the whole API.
 const GATEWAYS: [u16; 8] = [400, 403, 404, 413, 429, 431, 500, 503];
 
@@ -29,7 +42,7 @@ pub struct Asked {
 impl Asked {
     /// Of a request.
     pub fn of(request: &http::Request<bytes::Bytes>) -> Self {
-        Self { method: request.method().clone(), path: request.uri().path().to_owned(), body: request.body().clone() }
+        Self { method: request.method().clone(), path: resolved(request.uri().path()), body: request.body().clone() }
     }
 
     /// Panics unless the document says that this may be answered.

@@ -1,7 +1,7 @@
 //! What can go wrong here, and which problem it is.
 
 use halyard_cloud::table::TableError;
-use halyard_domain::task::TaskState;
+use halyard_domain::{task::TaskState, workflow::WorkflowState};
 use halyard_http::Problem;
 use halyard_store::StoreError;
 
@@ -23,6 +23,18 @@ pub enum TaskError {
     /// No lane of that name.
     #[error("there is no such queue")]
     NoSuchLane,
+    /// No such workflow, or not the caller's.
+    #[error("there is no such workflow")]
+    NoSuchWorkflow,
+    /// It is to be cancelled, but has ended.
+    #[error("the workflow has ended: {0}")]
+    WorkflowEnded(WorkflowState),
+    /// It is to be retried, but has not ended.
+    #[error("the workflow has not ended yet")]
+    WorkflowRuns,
+    /// It is to be retried, but every step completed.
+    #[error("every step has completed")]
+    NothingToRetry,
     /// In a terminal state already.
     #[error("the task has ended: {0}")]
     Ended(TaskState),
@@ -51,6 +63,10 @@ impl From<TaskError> for Problem {
             TaskError::Logs(error @ (TableError::ConditionFailed | TableError::Refused(_))) => Self::internal(&error),
             TaskError::NotFound => Self::not_found("there is no such task"),
             TaskError::NoSuchLane => Self::not_found("there is no such queue"),
+            TaskError::NoSuchWorkflow => Self::not_found("there is no such workflow"),
+            TaskError::WorkflowEnded(_) => Self::conflict("workflow_ended", error.to_string()),
+            TaskError::WorkflowRuns => Self::conflict("workflow_not_ended", error.to_string()).with_retry_after(1),
+            TaskError::NothingToRetry => Self::conflict("nothing_to_retry", error.to_string()),
             TaskError::Ended(_) => Self::conflict("task_ended", error.to_string()),
             TaskError::NotEnded(_) => Self::conflict("task_not_ended", error.to_string()).with_retry_after(1),
             TaskError::NoResult(_) => Self::conflict("no_result", error.to_string()),

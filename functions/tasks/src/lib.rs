@@ -5,6 +5,7 @@ mod init;
 mod routes;
 mod state;
 mod view;
+mod workflow;
 
 use axum::Router;
 use halyard_http::{Access, HttpContext, Rate, Routes, openapi::Operations};
@@ -19,9 +20,17 @@ const NOW_AND_THEN: Rate = Rate::per_minute(6_000);
 
 /// What this function serves.
 pub fn routes() -> Routes<AppState> {
-    use routes::{cancel, list, logs, pause, queues, result, resume, stats, status, submit, types};
+    use routes::{
+        batch, cancel, chain, list, logs, pause, queues, result, resume, stats, status, submit, types, workflows,
+    };
     Routes::new()
         .post("/tasks/submit", Access::Bearer, OFTEN, submit::handler)
+        .post("/tasks/batch", Access::Bearer, NOW_AND_THEN, batch::handler)
+        .post("/tasks/chain", Access::Bearer, NOW_AND_THEN, chain::handler)
+        .get("/tasks/workflows", Access::Bearer, NOW_AND_THEN, workflows::list::handler)
+        .get("/tasks/workflows/{id}", Access::Bearer, OFTEN, workflows::get::handler)
+        .post("/tasks/workflows/{id}/retry", Access::Bearer, NOW_AND_THEN, workflows::retry::handler)
+        .post("/tasks/workflows/{id}/cancel", Access::Bearer, NOW_AND_THEN, workflows::cancel::handler)
         .get("/tasks", Access::Bearer, NOW_AND_THEN, list::handler)
         .get("/tasks/types", Access::Bearer, NOW_AND_THEN, types::handler)
         .get("/tasks/stats", Access::Bearer, NOW_AND_THEN, stats::handler)
@@ -36,9 +45,17 @@ pub fn routes() -> Routes<AppState> {
 
 /// What docs/openapi.json says of them.
 pub fn operations() -> Operations<AppState> {
-    use routes::{cancel, list, logs, pause, queues, result, resume, stats, status, submit, types};
+    use routes::{
+        batch, cancel, chain, list, logs, pause, queues, result, resume, stats, status, submit, types, workflows,
+    };
     Operations::of("Tasks", &routes())
         .on("POST /tasks/submit", submit::handler, submit::describe)
+        .on("POST /tasks/batch", batch::handler, batch::describe)
+        .on("POST /tasks/chain", chain::handler, chain::describe)
+        .on("GET /tasks/workflows", workflows::list::handler, workflows::list::describe)
+        .on("GET /tasks/workflows/{id}", workflows::get::handler, workflows::get::describe)
+        .on("POST /tasks/workflows/{id}/retry", workflows::retry::handler, workflows::retry::describe)
+        .on("POST /tasks/workflows/{id}/cancel", workflows::cancel::handler, workflows::cancel::describe)
         .on("GET /tasks", list::handler, list::describe)
         .on("GET /tasks/types", types::handler, types::describe)
         .on("GET /tasks/stats", stats::handler, stats::describe)

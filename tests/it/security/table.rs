@@ -18,6 +18,8 @@ pub enum ActsOn {
     ApiKey,
     /// The task `{id}`.
     Task,
+    /// The batch or chain `{id}`.
+    Workflow,
     /// The lane `{name}`, which belongs to the platform.
     Lane,
     /// The account `{id}`, as those see it who look after all of them: a permission opens every one.
@@ -29,14 +31,14 @@ impl ActsOn {
     pub fn variable(self) -> Option<&'static str> {
         match self {
             Self::Nothing | Self::OwnThings => None,
-            Self::Session | Self::ApiKey | Self::Task | Self::Account => Some("{id}"),
+            Self::Session | Self::ApiKey | Self::Task | Self::Workflow | Self::Account => Some("{id}"),
             Self::Lane => Some("{name}"),
         }
     }
 
     /// Has it an owner, who alone may touch it?
     pub fn is_owned(self) -> bool {
-        matches!(self, Self::Session | Self::ApiKey | Self::Task)
+        matches!(self, Self::Session | Self::ApiKey | Self::Task | Self::Workflow)
     }
 }
 
@@ -144,6 +146,21 @@ const TABLE: &[Line] = &[
                "timeout": 30, "expires_in": 3600, "scheduled_for": "2026-01-01T12:00:01Z"})
     }),
     line("GET /tasks", ActsOn::OwnThings).opened_by(Permission::TasksReadAll),
+    line("POST /tasks/batch", ActsOn::OwnThings).body(|_| {
+        json!({"batch_name": "some", "execution_mode": "sequential", "failure_strategy": "continue",
+               "tasks": [{"task_type": "sample", "data": {"message": "x"}}, {"task_type": "sample", "data": {}}]})
+    }),
+    line("POST /tasks/chain", ActsOn::OwnThings).body(|_| {
+        json!({"chain_name": "some", "failure_strategy": "stop_on_error",
+               "tasks": [{"task_type": "sample", "data": {"message": "x"}, "name": "a"},
+                         {"task_type": "sample", "data": {}, "name": "b", "depends_on": ["a"], "input_from": "previous"}]})
+    }),
+    line("GET /tasks/workflows", ActsOn::OwnThings).opened_by(Permission::TasksReadAll),
+    line("GET /tasks/workflows/{id}", ActsOn::Workflow).opened_by(Permission::TasksReadAll),
+    line("POST /tasks/workflows/{id}/retry", ActsOn::Workflow).opened_by(Permission::TasksManageAll),
+    line("POST /tasks/workflows/{id}/cancel", ActsOn::Workflow)
+        .opened_by(Permission::TasksManageAll)
+        .body(|_| json!({"reason": "for no reason"})),
     line("GET /tasks/types", ActsOn::Nothing),
     line("GET /tasks/status/{id}", ActsOn::Task).opened_by(Permission::TasksReadAll),
     line("GET /tasks/result/{id}", ActsOn::Task).opened_by(Permission::TasksReadAll),
@@ -200,6 +217,7 @@ impl Known {
             ActsOn::Session => "sess_7ZZZZZZZZZZZZZZZZZZZZZZZZZ",
             ActsOn::ApiKey => "key_7ZZZZZZZZZZZZZZZZZZZZZZZZZ",
             ActsOn::Task => "task_7ZZZZZZZZZZZZZZZZZZZZZZZZZ",
+            ActsOn::Workflow => "wf_7ZZZZZZZZZZZZZZZZZZZZZZZZZ",
             ActsOn::Lane => "low",
             ActsOn::Account => "999999999",
             ActsOn::Nothing | ActsOn::OwnThings => "",

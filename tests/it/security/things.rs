@@ -14,6 +14,9 @@ pub struct Things {
     pub sessions: Vec<String>,
     pub tasks: Vec<String>,
     pub api_keys: Vec<String>,
+    pub workflows: Vec<String>,
+    /// Tasks of `workflows`.
+    pub steps: usize,
 }
 
 impl Things {
@@ -31,7 +34,11 @@ impl Things {
         }
         let failing = json!({"task_type": "sample", "data": {"message": MARK, "fail": "permanent", "steps": 2}});
         tasks.push(owner.submit(failing).await);
+        let step = json!({"task_type": "sample", "data": {"message": MARK}});
+        let broken = json!({"task_type": "sample", "data": {"message": MARK, "fail": "permanent"}});
+        let mut workflows = vec![batch(owner, &[step.clone()]).await, batch(owner, &[broken, step.clone()]).await];
         app.drain().await;
+        workflows.push(batch(owner, &[step.clone(), step]).await);
         for task_type in &types {
             let data = data_of(task_type, MARK);
             let resources = json!({ "note": MARK });
@@ -51,7 +58,7 @@ impl Things {
         assert!(sessions.len() >= 2 && tasks.len() >= 7, "{sessions:?} {tasks:?}");
         let made = owner.post("/auth/api-keys", json!({ "name": MARK })).await.expect(200).json();
         let api_keys = vec![made["data"]["api_key"]["id"].as_str().expect("a name").to_owned()];
-        Self { sessions, tasks, api_keys }
+        Self { sessions, tasks, api_keys, workflows, steps: 5 }
     }
 
     /// The ids of what a route acts upon.
@@ -60,6 +67,7 @@ impl Things {
             ActsOn::Session => &self.sessions,
             ActsOn::ApiKey => &self.api_keys,
             ActsOn::Task => &self.tasks,
+            ActsOn::Workflow => &self.workflows,
             ActsOn::Nothing | ActsOn::OwnThings | ActsOn::Lane | ActsOn::Account => &[],
         }
     }
@@ -70,10 +78,22 @@ impl Things {
         for id in &self.tasks {
             tasks.push(owner.task(id).await);
         }
+        let mut workflows = Vec::new();
+        for id in &self.workflows {
+            workflows.push(owner.get(&format!("/tasks/workflows/{id}")).await.expect(200).json());
+        }
         let mut sessions = owner.get("/auth/sessions").await.expect(200).json();
         let mut keys = owner.get("/auth/api-keys").await.expect(200).json();
-        json!({ "tasks": tasks, "sessions": sessions["data"]["items"].take(), "api_keys": keys["data"]["items"].take() })
+        json!({ "tasks": tasks, "sessions": sessions["data"]["items"].take(), "api_keys": keys["data"]["items"].take(),
+                "workflows": workflows })
     }
+}
+
+/// A sequential batch of these.
+async fn batch(owner: &Actor, tasks: &[Value]) -> String {
+    let body = json!({"batch_name": MARK, "execution_mode": "sequential", "tasks": tasks});
+    let answer = owner.post("/tasks/batch", body).await.expect(200).json();
+    answer["data"]["batch_id"].as_str().expect("an id").to_owned()
 }
 
 /// The field of each item; sessions name theirs `id` or `session_id`.

@@ -14,3 +14,4 @@ mod stats;
 mod status;
 mod submit;
 mod types;
+mod workflows;

@@ -12,7 +12,7 @@ use super::database;
 use crate::{
     error::TaskError,
     state::{AppState, scope},
-    view,
+    view, workflow,
 };
 
 /// The body, which may be missing.
@@ -25,10 +25,20 @@ pub struct Request {
     _force: Option<bool>,
 }
 
+/// A reason as it can be stored.
+pub fn storable(reason: Option<String>) -> String {
+    reason.unwrap_or_else(|| "no reason given".to_owned()).replace('\0', "\u{fffd}")
+}
+
+/// Checks the length of a reason.
+pub fn check_reason(violations: &mut Violations, reason: Option<&str>) {
+    let fits = reason.is_none_or(|reason| reason.chars().count() <= LONGEST_REASON);
+    violations.check(fits, "/reason", "too_long", format!("must have at most {LONGEST_REASON} characters"));
+}
+
 impl Validate for Request {
     fn validate(&self, violations: &mut Violations) {
-        let fits = self.reason.as_ref().is_none_or(|reason| reason.chars().count() <= LONGEST_REASON);
-        violations.check(fits, "/reason", "too_long", format!("must have at most {LONGEST_REASON} characters"));
+        check_reason(violations, self.reason.as_deref());
     }
 }
 
@@ -55,14 +65,18 @@ pub async fn handler(
     // The original's client sends JSON under the content type of a form, or nothing at all.
     Lenient(body): Lenient<Request>,
 ) -> ApiResult<impl IntoResponse> {
-    let reason = body.and_then(|body| body.reason).unwrap_or_else(|| "no reason given".to_owned());
-    let reason = reason.replace('\0', "\u{fffd}");
+    let reason = storable(body.and_then(|body| body.reason));
     let scope = scope(&caller, Permission::TasksManageAll);
     let now = state.clock.database_override();
     for _ in 0..TRIES {
         let done = database(&state, async |conn| tasks::cancel(conn, id, scope, &reason, now).await).await;
         let (status, message) = match done.map_err(TaskError::from)?.ok_or(TaskError::NotFound)? {
-            Cancelled::Ended => (TaskState::Cancelled, "Task cancelled"),
+            Cancelled::Ended(step_of) => {
+                if let Some(id) = step_of {
+                    workflow::take_further(&state, id).await;
+                }
+                (TaskState::Cancelled, "Task cancelled")
+            }
             Cancelled::Requested => (TaskState::Running, "Cancellation requested"),
             Cancelled::TooLate(ended) if ended.is_terminal() => return Err(TaskError::Ended(ended).into()),
             Cancelled::TooLate(_) => continue,

@@ -1,6 +1,8 @@
 //! One endpoint a file.
 
+pub mod batch;
 pub mod cancel;
+pub mod chain;
 pub mod list;
 pub mod logs;
 pub mod pause;
@@ -11,6 +13,7 @@ pub mod stats;
 pub mod status;
 pub mod submit;
 pub mod types;
+pub mod workflows;
 
 use halyard_store::{Connection, StoreError};
 

@@ -1,6 +1,6 @@
 //! Cancelling.
 
-use halyard_domain::{TaskId, UserId, task::TaskState};
+use halyard_domain::{TaskId, UserId, WorkflowId, task::TaskState};
 use sqlx::PgConnection;
 
 use crate::{Now, Result, rows::parse};
@@ -8,8 +8,8 @@ use crate::{Now, Result, rows::parse};
 /// What became of a cancellation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cancelled {
-    /// It had not begun, and never will.
-    Ended,
+    /// It had not begun, and never will. If it is a step of one: the workflow to be taken further.
+    Ended(Option<WorkflowId>),
     /// It runs; its attempt is told at the next renewal.
     Requested,
     /// It had ended, in this state.
@@ -34,7 +34,7 @@ pub async fn cancel(
             update tasks t set state = 'cancelled', ended_at = coalesce($4::timestamptz, statement_timestamp()), error = $3,
                                cancel_requested = true
             from target where t.id = target.id and target.state in ('queued', 'scheduled', 'retrying')
-            returning t.id, t.user_id, t.task_type, t.attempt, t.ended_at
+            returning t.id, t.user_id, t.task_type, t.attempt, t.ended_at, t.workflow_id
         ), requested as (
             update tasks t set cancel_requested = true
             from target where t.id = target.id and target.state = 'running'
@@ -50,7 +50,8 @@ pub async fn cancel(
             insert into stat_deltas (user_id, task_type, hour, cancelled)
             select user_id, task_type, date_trunc('hour', ended_at, 'UTC'), 1 from ended
         )
-        select state, exists (select from ended) as "ended!", exists (select from requested) as "requested!" from target
+        select state, exists (select from ended) as "ended!", (select workflow_id from ended) as workflow_id,
+               exists (select from requested) as "requested!" from target
         "#,
         id.0,
         owner.map(|o| o.0),
@@ -61,7 +62,7 @@ pub async fn cancel(
     .await?;
     let Some(row) = row else { return Ok(None) };
     Ok(Some(match (row.ended, row.requested) {
-        (true, _) => Cancelled::Ended,
+        (true, _) => Cancelled::Ended(row.workflow_id.map(WorkflowId)),
         (_, true) => Cancelled::Requested,
         _ => Cancelled::TooLate(parse(&row.state)?),
     }))

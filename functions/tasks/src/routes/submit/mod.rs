@@ -24,13 +24,13 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
-pub use request::Request;
+pub use request::{Callbacks, Request};
 
 use super::DATABASE;
 use crate::{error::TaskError, state::AppState, view};
 
 /// How long the queue may take; beat repairs what it does not take in time.
-const QUEUE: Duration = Duration::from_secs(1);
+pub const QUEUE: Duration = Duration::from_secs(1);
 
 /// `data`.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -61,7 +61,7 @@ pub async fn handler(
     info: RequestInfo,
     Valid(request): Valid<Request>,
 ) -> ApiResult<impl IntoResponse> {
-    let task_type = check_type(&state, &request)?;
+    let task_type = check_type(&state, &request, "").map_err(Problem::unprocessable)?;
     let ids = TraceIds { request_id: Some(info.request_id().to_string()), traceparent: Some(info.traceparent()) };
     let task = new_task(&state, &caller, task_type, request, &ids);
     let (priority, lane, expires_at, timeout) = (task.priority.get(), task.lane, task.expires_at, task.timeout_s);
@@ -102,23 +102,24 @@ pub fn describe(op: &mut Operation<'_>) {
         .example(json!({"task_type": "sample", "data": {"message": "hello"}, "priority": 3}));
 }
 
-/// The type that is asked for, once the data fit it.
-fn check_type<'a>(state: &'a AppState, request: &Request) -> Result<&'a dyn DynTask, Problem> {
+/// The type that is asked for, once the data fit it. `place` is where the request stands in the body, as a JSON Pointer.
+pub fn check_type<'a>(state: &'a AppState, request: &Request, place: &str) -> Result<&'a dyn DynTask, Vec<FieldError>> {
     let Some(task_type) = state.registry.get(&request.task_type) else {
         let known = state.registry.names().collect::<Vec<_>>().join(", ");
-        let error = FieldError::new("/task_type", "unknown_task_type", format!("must be one of {known}"));
-        return Err(Problem::unprocessable(vec![error]));
+        let pointer = format!("{place}/task_type");
+        return Err(vec![FieldError::new(pointer, "unknown_task_type", format!("must be one of {known}"))]);
     };
     task_type.validate(&request.data).map_err(|invalid| {
         let located = |error: halyard_jobs::InputError| {
-            FieldError::new(format!("/data{}", error.pointer), error.code, error.detail)
+            FieldError::new(format!("{place}/data{}", error.pointer), error.code, error.detail)
         };
-        Problem::unprocessable(invalid.0.into_iter().map(located).collect())
+        invalid.0.into_iter().map(located).collect::<Vec<_>>()
     })?;
     Ok(&**task_type)
 }
 
-fn new_task(
+/// The task to be.
+pub fn new_task(
     state: &AppState,
     caller: &Principal,
     task_type: &dyn DynTask,

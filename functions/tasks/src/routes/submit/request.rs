@@ -110,7 +110,18 @@ impl Validate for Request {
         violations.check(sayable, "/scheduled_for", "out_of_range", "must be in the years 0 to 9999");
         let few = self.resources.as_ref().is_none_or(|resources| resources.len() <= MAX_RESOURCES);
         violations.check(few, "/resources", "too_many", format!("may have {MAX_RESOURCES} fields at most"));
-        for (pointer, url) in self.callbacks.iter().flat_map(Callbacks::urls) {
+        if let Some(callbacks) = &self.callbacks {
+            violations.inside("/callbacks", callbacks);
+        }
+        if self.unique_key.as_ref().is_some_and(|key| !key.is_null()) {
+            violations.add("/unique_key", "not_supported", "is not supported yet");
+        }
+    }
+}
+
+impl Validate for Callbacks {
+    fn validate(&self, violations: &mut Violations) {
+        for (pointer, url) in self.urls() {
             let holds = url.is_none_or(is_http_url);
             violations.check(
                 holds,
@@ -119,18 +130,15 @@ impl Validate for Request {
                 "must be an http or https URL of 2048 characters at most",
             );
         }
-        if self.unique_key.as_ref().is_some_and(|key| !key.is_null()) {
-            violations.add("/unique_key", "not_supported", "is not supported yet");
-        }
     }
 }
 
 impl Callbacks {
     fn urls(&self) -> [(&'static str, Option<&str>); 3] {
         [
-            ("/callbacks/progress_url", self.progress_url.as_deref()),
-            ("/callbacks/completion_url", self.completion_url.as_deref()),
-            ("/callbacks/error_url", self.error_url.as_deref()),
+            ("/progress_url", self.progress_url.as_deref()),
+            ("/completion_url", self.completion_url.as_deref()),
+            ("/error_url", self.error_url.as_deref()),
         ]
     }
 }
