@@ -15,19 +15,6 @@ use serde_json::{Map, Value, json};
 
 use crate::{openapi::document, response::TestResponse};
 
-/// A path as everybody in between resolves it: without segments that are dots (RFC 3986, section 5.2.4).
-fn resolved(path: &str) -> String {
-    let mut segments = Vec::new();
-    for segment in path.split('/').skip(1) {
-        match segment.to_ascii_lowercase().replace("%2e", ".").as_str() {
-            "." => {}
-            ".." => drop(segments.pop()),
-            _ => segments.push(segment),
-        }
-    }
-    format!("/{}", segments.join("/"))
-}
-
 /// Statuses with which the gateway may answer anything itself, described once for the whole API.
 const GATEWAYS: [u16; 8] = [400, 403, 404, 413, 429, 431, 500, 503];
 
@@ -42,7 +29,7 @@ pub struct Asked {
 impl Asked {
     /// Of a request.
     pub fn of(request: &http::Request<bytes::Bytes>) -> Self {
-        Self { method: request.method().clone(), path: resolved(request.uri().path()), body: request.body().clone() }
+        Self { method: request.method().clone(), path: request.uri().path().to_owned(), body: request.body().clone() }
     }
 
     /// Panics unless the document says that this may be answered.
@@ -161,7 +148,7 @@ fn operation(method: &Method, path: &str) -> Option<(String, &'static Value)> {
         loop {
             match (given.next(), wanted.next()) {
                 (None, None) => return true,
-                (Some(given), Some(wanted)) if wanted.starts_with('{') && !given.is_empty() => {}
+                (Some(given), Some(wanted)) if wanted.starts_with('{') && !is_resolved(given) => {}
                 (Some(given), Some(wanted)) if given == wanted => {}
                 _ => return false,
             }
@@ -172,6 +159,11 @@ fn operation(method: &Method, path: &str) -> Option<(String, &'static Value)> {
     let found = paths.iter().filter(|(template, _)| fits(template)).min_by_key(|(template, _)| template.contains('{'));
     let (template, item) = found?;
     Some((format!("{method} {template}"), item.get(method.to_lowercase())?))
+}
+
+/// Is it a segment that those in between may take away (RFC 3986, section 5.2.4)? It is no value of a variable then.
+fn is_resolved(segment: &str) -> bool {
+    matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "" | "." | "..")
 }
 
 /// What a reference into the document refers to.
