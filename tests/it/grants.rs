@@ -163,6 +163,20 @@ async fn every_loss(app: &TestApp) {
     app.drain().await;
 }
 
+/// Requests under a key, which are sent twice.
+async fn every_key(app: &TestApp) {
+    let admin = app.admin().await;
+    let bodies = [
+        ("/tasks/submit", json!({"task_type": "sample", "data": {}}), 200),
+        ("/auth/api-keys", json!({"name": "keyed"}), 409),
+    ];
+    for (path, body, second) in bodies {
+        for code in [200, second] {
+            admin.request(Method::POST, path).header("idempotency-key", path).json(&body).send().await.expect(code);
+        }
+    }
+}
+
 /// An account is disabled, which ends its sessions.
 async fn every_account(app: &TestApp) {
     let user = app.user_named("leaver").await;
@@ -180,6 +194,7 @@ async fn every_role_grants_what_its_function_uses_and_nothing_else() {
     let task = app.admin().await.submit(json!({"task_type": "sample", "data": {}})).await;
     every_route(&app, &task).await;
     every_account(&app).await;
+    every_key(&app).await;
     app.admin().await.post("/tasks/queues/high/resume", json!({})).await.expect(200);
     app.drain_with_time().await;
     let text = text();

@@ -13,6 +13,7 @@ mod e2e;
 mod emulated;
 mod fidelity;
 mod grants;
+mod idempotency;
 mod mail;
 mod migrations;
 mod nginx;

@@ -93,6 +93,9 @@ pub enum AuthError {
     /// The user has as many API keys as they may.
     #[error("too many API keys")]
     TooManyKeys,
+    /// The request was carried out before, as far as making the key; nobody but the first was shown it.
+    #[error("the key was made by an earlier request")]
+    MadeBefore,
     /// Somebody else kept changing the same thing.
     #[error("too many changes at once")]
     Contended,
@@ -128,6 +131,10 @@ impl From<AuthError> for Problem {
                     "an account has {MOST} API keys at most, {MOST_REMEMBERED} with those that it deleted within a day"
                 );
                 Self::conflict("too_many_api_keys", detail)
+            }
+            AuthError::MadeBefore => {
+                let detail = "the key was made, and only the first answer showed it; delete it and make another";
+                Self::conflict("idempotency_answer_not_kept", detail)
             }
             AuthError::NoSigner => down("no tokens can be issued", &error),
             AuthError::BadCredentials => {

@@ -35,5 +35,5 @@ pub async fn init(host: &Host) -> Result<Function, InitError> {
         clock: Arc::clone(&host.clock),
         entropy: Arc::clone(&host.entropy),
     });
-    Ok(Function::Http(router(state, host.http_context().await?)))
+    Ok(Function::Http(router(state, host.keyed_http_context().await?)))
 }

@@ -25,6 +25,7 @@ pub fn routes() -> Routes<AppState> {
     };
     Routes::new()
         .post("/tasks/submit", Access::Bearer, OFTEN, submit::handler)
+        .keyed()
         .post("/tasks/batch", Access::Bearer, NOW_AND_THEN, batch::handler)
         .post("/tasks/chain", Access::Bearer, NOW_AND_THEN, chain::handler)
         .get("/tasks/workflows", Access::Bearer, NOW_AND_THEN, workflows::list::handler)
@@ -38,9 +39,12 @@ pub fn routes() -> Routes<AppState> {
         .get("/tasks/result/{id}", Access::Bearer, OFTEN, result::handler)
         .get("/tasks/logs/{id}", Access::Bearer, NOW_AND_THEN, logs::handler)
         .post("/tasks/cancel/{id}", Access::Bearer, NOW_AND_THEN, cancel::handler)
+        .unkeyed("it makes nothing: a task is cancelled once, and is asked to end as often as one likes")
         .get("/tasks/queues", Access::Bearer, NOW_AND_THEN, queues::handler)
         .post("/tasks/queues/{name}/pause", Access::Bearer, NOW_AND_THEN, pause::handler)
+        .unkeyed("it makes nothing: a lane that is paused twice is paused")
         .post("/tasks/queues/{name}/resume", Access::Bearer, NOW_AND_THEN, resume::handler)
+        .unkeyed("it makes nothing: a lane that is resumed twice runs")
 }
 
 /// What docs/openapi.json says of them.

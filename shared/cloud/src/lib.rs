@@ -7,6 +7,7 @@ pub mod api_keys;
 pub mod aws;
 mod http;
 pub mod iam;
+pub mod idempotency;
 pub mod key_store;
 pub mod mail;
 pub mod queue;
@@ -19,6 +20,7 @@ pub mod table;
 pub mod task_logs;
 
 pub use api_keys::ApiKeys;
+pub use idempotency::IdempotencyRecords;
 pub use key_store::KeyStore;
 pub use sessions::Sessions;
 pub use task_logs::TaskLogs;

@@ -12,6 +12,7 @@ pub mod clock;
 pub mod entropy;
 pub mod guesses;
 pub mod histogram;
+pub mod idempotency;
 pub mod ids;
 pub mod lane;
 pub mod mail;

@@ -10,7 +10,7 @@ use halyard_auth::{
     keys::{KeyError, SharedSecret},
 };
 use halyard_cloud::{
-    KeyStore, Sessions,
+    IdempotencyRecords, KeyStore, Sessions,
     aws::{AwsSettings, SdkConfig},
     mail::{Mailer, SesMailer},
     queue::{Queue, SqsQueue},
@@ -24,7 +24,7 @@ use halyard_config::{
 use halyard_domain::{Clock, Entropy, Lane};
 use halyard_http::HttpContext;
 
-use crate::{RedisLimiter, StoredKeySet, VerifierSessions};
+use crate::{RedisLimiter, StoredKeySet, StoredKeys, VerifierSessions};
 
 /// Why a function cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -212,6 +212,16 @@ impl Host {
         let limiter = Arc::new(RedisLimiter::new(self.redis().await?));
         let (clock, entropy) = (Arc::clone(&self.clock), Arc::clone(&self.entropy));
         Ok(HttpContext::new(clock, entropy, limiter, common.rate_limits))
+    }
+
+    /// The same for a function with routes that take an `Idempotency-Key`.
+    ///
+    /// # Errors
+    /// When the configuration is wrong; never because Redis or the table is down.
+    pub async fn keyed_http_context(&self) -> Result<HttpContext, InitError> {
+        let tables: TableConfig = self.config()?;
+        let records = IdempotencyRecords::new(self.table().await?, TableName(tables.idempotency));
+        Ok(self.http_context().await?.remembering(Arc::new(StoredKeys::new(records))))
     }
 
     fn twins(&self) -> Result<Option<Twins>, InitError> {

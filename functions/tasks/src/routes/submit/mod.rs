@@ -11,13 +11,14 @@ use halyard_domain::{
     Lane, Priority, TaskId,
     task::{MAX_SEND_DELAY, TaskState},
 };
-use halyard_http::{ApiResult, Caller, FieldError, Problem, RequestInfo, Valid, openapi::Operation, success};
+use halyard_http::{ApiResult, Caller, FieldError, NewIds, Problem, RequestInfo, Valid, openapi::Operation, success};
 use halyard_jobs::{
     DynTask,
     doorbell::{self, TraceIds},
 };
 use halyard_store::{
-    tasks::{NewTask, Submitted, Ties},
+    Constraint, StoreError,
+    tasks::{self, NewTask, Submitted, Ties},
     within,
 };
 use schemars::JsonSchema;
@@ -26,7 +27,7 @@ use serde_json::json;
 
 pub use request::{Callbacks, Request};
 
-use super::DATABASE;
+use super::{DATABASE, database};
 use crate::{error::TaskError, state::AppState, view};
 
 /// How long the queue may take; beat repairs what it does not take in time.
@@ -59,15 +60,20 @@ pub async fn handler(
     State(state): State<AppState>,
     Caller(caller): Caller,
     info: RequestInfo,
+    mut ids: NewIds,
     Valid(request): Valid<Request>,
 ) -> ApiResult<impl IntoResponse> {
     let task_type = check_type(&state, &request, "").map_err(Problem::unprocessable)?;
-    let ids = TraceIds { request_id: Some(info.request_id().to_string()), traceparent: Some(info.traceparent()) };
-    let task = new_task(&state, &caller, task_type, request, &ids);
+    let trace = TraceIds { request_id: Some(info.request_id().to_string()), traceparent: Some(info.traceparent()) };
+    let task = new_task(&state, &caller, TaskId(ids.make()), task_type, request, &trace);
+    let id = task.id;
     let (priority, lane, expires_at, timeout) = (task.priority.get(), task.lane, task.expires_at, task.timeout_s);
     let now = state.clock.database_override();
-    let accepted = within(DATABASE, state.intake.submit(task, now)).await.map_err(TaskError::from)?;
-    ring(&state, lane, &accepted, &ids).await;
+    let accepted = match within(DATABASE, state.intake.submit(task, now)).await {
+        Err(StoreError::Conflict(Constraint::TaskIdTaken)) if ids.again() => earlier(&state, &caller, id).await?,
+        accepted => accepted.map_err(TaskError::from)?,
+    };
+    ring(&state, lane, &accepted, &trace).await;
     let data = Response {
         task_id: accepted.id,
         task_type: task_type.task_type(),
@@ -83,6 +89,15 @@ pub async fn handler(
         timeout,
     };
     Ok(success(data).links(view::links(accepted.id)).top_level("task_id", accepted.id.to_string()))
+}
+
+/// What the same request made when it was carried out before, and could not tell. It may have died before it rang.
+async fn earlier(state: &AppState, caller: &Principal, id: TaskId) -> Result<Submitted, TaskError> {
+    let found = database(state, async |conn| tasks::get(conn, id, Some(caller.user_id)).await).await?;
+    let task = found.ok_or(TaskError::NotFound)?;
+    let delay = task.available_at - task.created_at;
+    let (state, created_at, available_at) = (task.state, task.created_at, task.available_at);
+    Ok(Submitted { id, state, created_at, available_at, delay, queue_position: None })
 }
 
 /// For docs/openapi.json.
@@ -122,15 +137,16 @@ pub fn check_type<'a>(state: &'a AppState, request: &Request, place: &str) -> Re
 pub fn new_task(
     state: &AppState,
     caller: &Principal,
+    id: TaskId,
     task_type: &dyn DynTask,
     request: Request,
-    ids: &TraceIds,
+    trace: &TraceIds,
 ) -> NewTask {
     let now = state.clock.now();
     let priority = request.priority();
     let longest = if task_type.is_long() { request::MAX_TIMEOUT } else { request::MAX_ORDINARY_TIMEOUT };
     NewTask {
-        id: TaskId(state.entropy.ulid(now)),
+        id,
         user_id: caller.user_id,
         task_type: request.task_type,
         lane: if task_type.is_long() { Lane::Long } else { Lane::for_priority(priority) },
@@ -142,8 +158,8 @@ pub fn new_task(
         timeout_s: request.timeout.unwrap_or(request::MAX_ORDINARY_TIMEOUT).min(longest),
         expires_at: request.expires_in.map(|seconds| now + chrono::Duration::seconds(seconds)),
         scheduled_for: request.scheduled_for.map(|at| at.with_timezone(&Utc)),
-        request_id: ids.request_id.clone(),
-        traceparent: ids.traceparent.clone(),
+        request_id: trace.request_id.clone(),
+        traceparent: trace.traceparent.clone(),
         ties: Ties::default(),
     }
 }
