@@ -16,6 +16,7 @@ pub mod idempotency;
 pub mod ids;
 pub mod lane;
 pub mod mail;
+pub mod outbound;
 pub mod retry;
 pub mod rights;
 pub mod session;
