@@ -201,7 +201,9 @@ fn taken(constraint: Constraint) -> Problem {
     let (code, pointer, detail) = match constraint {
         Constraint::UsernameTaken => ("username_taken", "/username", "is taken by another account"),
         Constraint::EmailTaken => ("email_taken", "/email", "is taken by another account"),
-        Constraint::TaskIdTaken => return Problem::internal_text("a task's constraint in an account's statement"),
+        Constraint::TaskIdTaken | Constraint::WorkflowIdTaken => {
+            return Problem::internal_text("a task's constraint in an account's statement");
+        }
     };
     Problem::conflict(code, constraint.to_string()).with_errors(vec![FieldError::new(pointer, "taken", detail)])
 }

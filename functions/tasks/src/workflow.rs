@@ -9,13 +9,13 @@ use halyard_domain::{
     task::MAX_SEND_DELAY,
     workflow::{FailureStrategy, Graph, StepSpec, WorkflowKind},
 };
-use halyard_http::{FieldError, Problem, RequestInfo, Validate, Violations};
+use halyard_http::{FieldError, NewIds, Problem, RequestInfo, Validate, Violations};
 use halyard_jobs::{
     doorbell::{self, TraceIds},
     input, workflows as further,
 };
 use halyard_store::{
-    StoreError,
+    Constraint, StoreError,
     tasks::{NewTask, Step, Submitted, Ties},
     within,
     workflows::{self, NewWorkflow},
@@ -25,7 +25,10 @@ use serde_json::{Value, json, value::RawValue};
 
 use crate::{
     error::TaskError,
-    routes::submit::{self, Callbacks, QUEUE},
+    routes::{
+        database,
+        submit::{self, Callbacks, QUEUE},
+    },
     state::AppState,
 };
 
@@ -98,21 +101,25 @@ pub fn check(violations: &mut Violations, tasks: usize, name: &str, pointer: &'s
 }
 
 /// Accepts a workflow with all its tasks, and rings for those that wait for nothing.
-pub async fn accept(state: &AppState, caller: &Principal, info: &RequestInfo, spec: Spec) -> Result<Accepted, Problem> {
+pub async fn accept(
+    state: &AppState,
+    caller: &Principal,
+    info: &RequestInfo,
+    new: &mut NewIds,
+    spec: Spec,
+) -> Result<Accepted, Problem> {
     let ids = TraceIds { request_id: Some(info.request_id().to_string()), traceparent: Some(info.traceparent()) };
-    let id = WorkflowId(state.entropy.ulid(state.clock.now()));
+    let id = WorkflowId(new.make());
     let waits = spec.graph.waits(spec.tasks.len());
     let mut tasks = Vec::with_capacity(spec.tasks.len());
     let mut errors = Vec::new();
     // Ids that ascend: of tasks that are due at the same moment the one with the lower id is claimed first.
-    let now = state.clock.now();
-    let mut task_ids: Vec<TaskId> = (0..spec.tasks.len()).map(|_| TaskId(state.entropy.ulid(now))).collect();
+    let mut task_ids: Vec<TaskId> = (0..spec.tasks.len()).map(|_| TaskId(new.make())).collect();
     task_ids.sort_unstable();
     for (number, ((request, step), waits)) in spec.tasks.into_iter().zip(spec.steps).zip(waits).enumerate() {
         match submit::check_type(state, &request, &format!("/tasks/{number}")) {
             Ok(task_type) => {
-                let mut task = submit::new_task(state, caller, task_type, request, &ids);
-                task.id = task_ids[number];
+                let mut task = submit::new_task(state, caller, task_ids[number], task_type, request, &ids);
                 task.ties.step = Some(Step {
                     workflow: id,
                     number: i32::try_from(number).unwrap_or(i32::MAX),
@@ -148,13 +155,19 @@ pub async fn accept(state: &AppState, caller: &Principal, info: &RequestInfo, sp
         let mut conn = state.pool.acquire().await?;
         workflows::create(&mut conn, &workflow, &tasks, now).await
     });
-    let accepted = accepted.await.map_err(TaskError::from)?;
-    ring(state, &tasks, &accepted, &ids).await;
-    Ok(Accepted {
-        id,
-        created_at: accepted.first().map_or_else(|| state.clock.now(), |task| task.created_at),
-        task_ids: tasks.iter().map(|task| task.id).collect(),
-    })
+    let created_at = match accepted.await {
+        Ok(accepted) => {
+            ring(state, &tasks, &accepted, &ids).await;
+            accepted.first().map_or_else(|| state.clock.now(), |task| task.created_at)
+        }
+        // The request was carried out before, and its answer lost. Its doorbells may be as well: beat rings.
+        Err(StoreError::Conflict(Constraint::TaskIdTaken | Constraint::WorkflowIdTaken)) if new.again() => {
+            let earlier = database(state, async |conn| workflows::get(conn, id, Some(caller.user_id)).await).await;
+            earlier.map_err(TaskError::from)?.ok_or(TaskError::NoSuchWorkflow)?.summary.created_at
+        }
+        Err(error) => return Err(TaskError::from(error).into()),
+    };
+    Ok(Accepted { id, created_at, task_ids: tasks.iter().map(|task| task.id).collect() })
 }
 
 /// Rings for what is due soon enough for a delayed message; beat rings for the rest.

@@ -17,6 +17,8 @@ pub enum Constraint {
     EmailTaken,
     /// A task with that id exists.
     TaskIdTaken,
+    /// A workflow with that id exists.
+    WorkflowIdTaken,
 }
 
 impl Constraint {
@@ -25,6 +27,7 @@ impl Constraint {
             "users_username_key" => Some(Self::UsernameTaken),
             "users_verified_email_key" => Some(Self::EmailTaken),
             "tasks_pkey" => Some(Self::TaskIdTaken),
+            "workflows_pkey" => Some(Self::WorkflowIdTaken),
             _ => None,
         }
     }
@@ -36,6 +39,7 @@ impl fmt::Display for Constraint {
             Self::UsernameTaken => "the user name is taken",
             Self::EmailTaken => "the e-mail address is taken",
             Self::TaskIdTaken => "the task id is taken",
+            Self::WorkflowIdTaken => "the workflow id is taken",
         })
     }
 }

@@ -6,7 +6,7 @@ use halyard_domain::{
     TaskId, WorkflowId,
     workflow::{FailureStrategy, Graph, Mode, StepSpec, WorkflowKind, WorkflowState},
 };
-use halyard_http::{ApiResult, Caller, RequestInfo, Valid, Validate, Violations, openapi::Operation, success};
+use halyard_http::{ApiResult, Caller, NewIds, RequestInfo, Valid, Validate, Violations, openapi::Operation, success};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{json, value::RawValue};
@@ -79,6 +79,7 @@ pub async fn handler(
     State(state): State<AppState>,
     Caller(caller): Caller,
     info: RequestInfo,
+    mut ids: NewIds,
     Valid(request): Valid<Request>,
 ) -> ApiResult<impl IntoResponse> {
     let tasks: Vec<submit::Request> = workflow::decode(&request.tasks)?;
@@ -92,7 +93,7 @@ pub async fn handler(
     let (name, mode) = (request.batch_name.clone(), graph.mode);
     let callbacks = request.callbacks;
     let spec = Spec { kind: WorkflowKind::Batch, name: request.batch_name, graph, strategy, callbacks, tasks, steps };
-    let accepted = workflow::accept(&state, &caller, &info, spec).await?;
+    let accepted = workflow::accept(&state, &caller, &info, &mut ids, spec).await?;
     let data = Response {
         batch_id: accepted.id,
         workflow_id: accepted.id,

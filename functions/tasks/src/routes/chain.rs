@@ -9,7 +9,8 @@ use halyard_domain::{
     workflow::{FailureStrategy, Graph, GraphError, Mode, StepSpec, WorkflowKind, WorkflowState},
 };
 use halyard_http::{
-    ApiResult, Caller, FieldError, Problem, RequestInfo, Valid, Validate, Violations, openapi::Operation, success,
+    ApiResult, Caller, FieldError, NewIds, Problem, RequestInfo, Valid, Validate, Violations, openapi::Operation,
+    success,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
@@ -124,6 +125,7 @@ pub async fn handler(
     State(state): State<AppState>,
     Caller(caller): Caller,
     info: RequestInfo,
+    mut ids: NewIds,
     Valid(request): Valid<Request>,
 ) -> ApiResult<impl IntoResponse> {
     let tasks: Vec<submit::Request> = workflow::decode(&request.tasks)?;
@@ -136,7 +138,7 @@ pub async fn handler(
     let (name, mode) = (request.chain_name.clone(), graph.mode);
     let callbacks = request.callbacks;
     let spec = Spec { kind: WorkflowKind::Chain, name: request.chain_name, graph, strategy, callbacks, tasks, steps };
-    let accepted = workflow::accept(&state, &caller, &info, spec).await?;
+    let accepted = workflow::accept(&state, &caller, &info, &mut ids, spec).await?;
     let data = Response {
         chain_id: accepted.id,
         workflow_id: accepted.id,

@@ -23,7 +23,7 @@ use crate::state::AppState;
 const DATABASE: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// Calls the database, within [`DATABASE`].
-async fn database<T>(
+pub async fn database<T>(
     state: &AppState,
     call: impl AsyncFnOnce(&mut Connection) -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {

@@ -16,4 +16,4 @@ pub use advance::{Inputs, Released, Snapshot, commit, inputs, signalled, snapsho
 pub use cancel::{Cancelled, cancel};
 pub use create::{NewWorkflow, create};
 pub use read::{Counts, StepRecord, WorkflowRecord, WorkflowSummary, get, list, steps};
-pub use retry::{Again, retry, to_retry};
+pub use retry::{Again, latest, retry, to_retry};

@@ -105,6 +105,18 @@ pub async fn to_retry(
     Ok(Some((parse(&workflow.state)?, workflow.version, steps.collect::<Result<_>>()?)))
 }
 
+/// The tasks of a workflow's latest generation, in the order of their steps.
+pub async fn latest(conn: &mut PgConnection, id: WorkflowId) -> Result<Vec<TaskId>> {
+    let ids = sqlx::query_scalar!(
+        "select s.task_id from workflows w join workflow_steps s on s.workflow_id = w.id and s.generation = w.generation
+         where w.id = $1 order by s.step",
+        id.0,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(ids.into_iter().map(TaskId).collect())
+}
+
 /// Begins a new generation with these tasks, in one statement, unless the workflow is not what it was at `version`: then
 /// nothing is accepted, and the answer is empty.
 pub async fn retry(

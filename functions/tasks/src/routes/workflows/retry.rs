@@ -2,7 +2,7 @@
 
 use axum::{extract::State, response::IntoResponse};
 use halyard_domain::{TaskId, WorkflowId, authz::Permission, workflow::WorkflowState};
-use halyard_http::{ApiResult, AppPath, Caller, RequestInfo, openapi::Operation, success};
+use halyard_http::{ApiResult, AppPath, Caller, NewIds, RequestInfo, openapi::Operation, success};
 use halyard_jobs::doorbell::TraceIds;
 use halyard_store::{
     tasks::NewTask,
@@ -37,17 +37,28 @@ pub async fn handler(
     Caller(caller): Caller,
     AppPath(id): AppPath<WorkflowId>,
     info: RequestInfo,
+    mut new: NewIds,
 ) -> ApiResult<impl IntoResponse> {
     let scope = scope(&caller, Permission::TasksManageAll);
     let found = database(&state, async |conn| workflows::to_retry(conn, id, scope).await).await;
     let (status, version, steps) = found.map_err(TaskError::from)?.ok_or(TaskError::NoSuchWorkflow)?;
     match status {
+        // Perhaps by this very request, whose answer was lost.
+        WorkflowState::Running if new.again() => {
+            let found = database(&state, async |conn| workflows::latest(conn, id).await).await;
+            let task_ids = found.map_err(TaskError::from)?;
+            let mine: Vec<TaskId> = task_ids.iter().map(|_| TaskId(new.make())).collect();
+            if task_ids != mine {
+                return Err(TaskError::WorkflowRuns.into());
+            }
+            return Ok(answer(id, task_ids));
+        }
         WorkflowState::Running => return Err(TaskError::WorkflowRuns.into()),
         WorkflowState::Completed => return Err(TaskError::NothingToRetry.into()),
         WorkflowState::Failed | WorkflowState::Cancelled => {}
     }
     let ids = TraceIds { request_id: Some(info.request_id().to_string()), traceparent: Some(info.traceparent()) };
-    let tasks: Vec<NewTask> = steps.into_iter().map(|step| again(&state, id, step, &ids)).collect();
+    let tasks: Vec<NewTask> = steps.into_iter().map(|step| again(&state, id, TaskId(new.make()), step, &ids)).collect();
     let now = state.clock.database_override();
     let accepted = database(&state, async |conn| workflows::retry(conn, id, version, &tasks, now).await).await;
     let accepted = accepted.map_err(TaskError::from)?;
@@ -56,9 +67,12 @@ pub async fn handler(
         return Err(TaskError::WorkflowRuns.into());
     }
     workflow::ring(&state, &tasks, &accepted, &ids).await;
-    let task_ids: Vec<TaskId> = tasks.iter().map(|task| task.id).collect();
+    Ok(answer(id, tasks.iter().map(|task| task.id).collect()))
+}
+
+fn answer(id: WorkflowId, task_ids: Vec<TaskId>) -> impl IntoResponse {
     let data = Response { workflow_id: id, status: WorkflowState::Running, retried_tasks: task_ids.len(), task_ids };
-    Ok(success(data).links(workflow::links(id)))
+    success(data).links(workflow::links(id))
 }
 
 /// For docs/openapi.json.
@@ -71,10 +85,10 @@ pub fn describe(op: &mut Operation<'_>) {
         .problem(409, "nothing_to_retry", "every step completed");
 }
 
-fn again(state: &AppState, id: WorkflowId, step: Again, ids: &TraceIds) -> NewTask {
+fn again(state: &AppState, id: WorkflowId, task_id: TaskId, step: Again, ids: &TraceIds) -> NewTask {
     let now = state.clock.now();
     NewTask {
-        id: TaskId(state.entropy.ulid(now)),
+        id: task_id,
         ties: workflow::again(id, &step),
         user_id: step.user_id,
         task_type: step.task_type,
