@@ -98,6 +98,11 @@ ulid_id!(
     "key_"
 );
 ulid_id!(
+    /// A schedule: `sched_` and the 26 characters of a ULID.
+    ScheduleId,
+    "sched_"
+);
+ulid_id!(
     /// A mail: `mail_` and the 26 characters of a ULID.
     MailId,
     "mail_"

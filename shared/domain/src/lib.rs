@@ -19,6 +19,7 @@ pub mod mail;
 pub mod outbound;
 pub mod retry;
 pub mod rights;
+pub mod schedule;
 pub mod session;
 pub mod task;
 pub mod user;
@@ -26,6 +27,6 @@ pub mod workflow;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use entropy::Entropy;
-pub use ids::{ApiKeyId, MailId, NodeId, RequestId, SessionId, TaskId, UserId, WorkflowId};
+pub use ids::{ApiKeyId, MailId, NodeId, RequestId, ScheduleId, SessionId, TaskId, UserId, WorkflowId};
 pub use lane::{Lane, Priority};
 pub use mail::MailKind;
