@@ -19,6 +19,8 @@ pub enum Constraint {
     TaskIdTaken,
     /// A workflow with that id exists.
     WorkflowIdTaken,
+    /// Another schedule of the user has that place.
+    SchedulePlaceTaken,
 }
 
 impl Constraint {
@@ -28,6 +30,7 @@ impl Constraint {
             "users_verified_email_key" => Some(Self::EmailTaken),
             "tasks_pkey" => Some(Self::TaskIdTaken),
             "workflows_pkey" => Some(Self::WorkflowIdTaken),
+            "schedules_place_key" => Some(Self::SchedulePlaceTaken),
             _ => None,
         }
     }
@@ -40,6 +43,7 @@ impl fmt::Display for Constraint {
             Self::EmailTaken => "the e-mail address is taken",
             Self::TaskIdTaken => "the task id is taken",
             Self::WorkflowIdTaken => "the workflow id is taken",
+            Self::SchedulePlaceTaken => "the place among the user's schedules is taken",
         })
     }
 }

@@ -18,6 +18,7 @@ mod options;
 pub mod outbox;
 mod pool;
 mod rows;
+pub mod schedules;
 pub mod second_factors;
 pub mod statistics;
 pub mod tasks;

@@ -210,14 +210,12 @@ impl Cron {
         let (hour, minute) = after.map_or((0, 0), |time| (time.hour(), time.minute() + 1));
         let in_hour = |minutes: u64| (minutes != 0).then(|| minutes.trailing_zeros());
         let rest = if minute > 59 { 0 } else { self.minutes >> minute << minute };
-        match in_hour(rest).filter(|_| has(self.hours, hour)) {
-            Some(minute) => NaiveTime::from_hms_opt(hour, minute, 0),
-            None => {
-                // Past the hour in question, or at the start of the day when it does not fit.
-                let later = self.hours >> (hour + 1) << (hour + 1);
-                NaiveTime::from_hms_opt(in_hour(later)?, in_hour(self.minutes)?, 0)
-            }
+        if let Some(minute) = in_hour(rest).filter(|_| has(self.hours, hour)) {
+            return NaiveTime::from_hms_opt(hour, minute, 0);
         }
+        // Past the hour in question, or at the start of the day when it does not fit.
+        let later = self.hours >> (hour + 1) << (hour + 1);
+        NaiveTime::from_hms_opt(in_hour(later)?, in_hour(self.minutes)?, 0)
     }
 }
 

@@ -20,7 +20,7 @@ mod intake;
 mod read;
 mod reap;
 mod renew;
-mod submit;
+pub(crate) mod submit;
 
 pub use cancel::{Cancelled, cancel};
 pub use claim::{Claim, Claimed, claim};

@@ -1,11 +1,7 @@
 //! Accepting tasks.
 
 use chrono::{DateTime, Utc};
-use halyard_domain::{
-    Lane, Priority, TaskId, UserId, WorkflowId,
-    retry::RetryPolicy,
-    task::{AGING_STEP, MAX_SEND_DELAY, TaskState, UNRELEASED},
-};
+use halyard_domain::{Lane, Priority, TaskId, UserId, WorkflowId, retry::RetryPolicy, task::TaskState};
 use serde_json::value::RawValue;
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -13,7 +9,7 @@ use uuid::Uuid;
 use crate::{Now, Result, StoreError, rows::parse};
 
 /// Positions further back than this are not counted: a submit costs the same before a short queue and a long one.
-const POSITIONS: i64 = 20;
+pub(crate) const POSITIONS: i64 = 20;
 
 /// A task to be.
 #[derive(Debug, Clone)]
@@ -70,7 +66,7 @@ pub struct Step {
     pub workflow: WorkflowId,
     /// Which of its steps, from 0.
     pub number: i32,
-    /// For how many others it waits. If there are any it is due at [`UNRELEASED`], and nobody rings for it.
+    /// For how many others it waits. If there are any it is due at [`UNRELEASED`](halyard_domain::task::UNRELEASED), and nobody rings for it.
     pub waits_for: i32,
     /// Does it get the results of the steps before it?
     pub takes: bool,
@@ -135,21 +131,15 @@ pub(crate) struct Belonging {
     pub gives: Vec<bool>,
 }
 
-/// [`submit_many`], with the workflow that the tasks are the steps of. A workflow that exists already begins a new generation
-/// if it has ended and its version is the one given; else nothing is accepted, and the answer is empty.
-pub(crate) async fn insert(
-    conn: &mut PgConnection,
-    tasks: &[NewTask],
-    belonging: Option<&Belonging>,
-    now: Now,
-) -> Result<Vec<Submitted>> {
-    let columns = Columns::of(tasks);
-    let workflow = belonging.map(|b| &b.workflow);
-    let none = Belonging::none();
-    let edges = belonging.unwrap_or(&none);
-    let rows = sqlx::query!(
-        r#"
-        with given as (
+/// The one statement that accepts tasks. Whoever accepts them together with something else, and only if that happens, says so:
+/// `$before` are further parts of the `with`, a comma behind each, `$only` is a condition on the task `g` that may ask them,
+/// and what they are given comes last, from `$37` on.
+macro_rules! accept {
+    ($columns:expr, $workflow:expr, $edges:expr, $now:expr, $before:literal, $only:literal $(, $more:expr)* $(,)?) => {
+    sqlx::query_as!(
+        $crate::tasks::submit::Accepted,
+        "with " + $before + r#"
+        given as (
             select g.*, c.now, case when g.waits_for > 0 then $28 else greatest(g.scheduled_for, c.now) end as available_at
             from (select coalesce($21::timestamptz, statement_timestamp()) as now) c,
                  unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::smallint[], $6::text[], $7::text[], $8::text[],
@@ -159,6 +149,7 @@ pub(crate) async fn insert(
                  as g (id, user_id, task_type, lane, priority, input, resources, callbacks, max_retries, retry_delay_s,
                        exponential_backoff, timeout_s, expires_at, scheduled_for, request_id, traceparent, retry_of,
                        workflow_id, step, waits_for, unique_key, concurrency_key, concurrency_limit, step_name, takes)
+            "# + $only + r#"
         ), made as (
             insert into workflows (id, user_id, created_at, total, unfinished, kind, mode, failure_strategy, state, name,
                                    callbacks, request_id, traceparent)
@@ -224,45 +215,59 @@ pub(crate) async fn insert(
                     order by w.claim_order desc limit $20) ahead) else $20 end as "ahead!"
         from task t
         "#,
-        &columns.id,
-        &columns.user_id,
-        &columns.task_type as &[&str],
-        &columns.lane as &[&str],
-        &columns.priority,
-        &columns.input as &[&str],
-        &columns.resources as &[Option<&str>],
-        &columns.callbacks as &[Option<&str>],
-        &columns.max_retries,
-        &columns.retry_delay_s,
-        &columns.exponential_backoff,
-        &columns.timeout_s,
-        &columns.expires_at as &[Option<DateTime<Utc>>],
-        &columns.scheduled_for as &[Option<DateTime<Utc>>],
-        &columns.request_id as &[Option<&str>],
-        &columns.traceparent as &[Option<&str>],
-        AGING_STEP.as_seconds_f64(),
-        MAX_SEND_DELAY.as_seconds_f64(),
-        crate::outbox::HEAD_START.as_seconds_f64(),
-        POSITIONS,
-        now,
-        &columns.retry_of as &[Option<Uuid>],
-        &columns.workflow_id as &[Option<Uuid>],
-        &columns.step as &[Option<i32>],
-        &columns.waits_for,
-        &columns.unique_key as &[Option<&str>],
-        &columns.concurrency_key as &[Option<&str>],
-        UNRELEASED,
-        &columns.concurrency_limit as &[Option<i16>],
-        &columns.step_name as &[Option<&str>],
-        &columns.takes,
-        workflow as Option<&serde_json::Value>,
-        &edges.before,
-        &edges.after,
-        &edges.needs_success,
-        &edges.gives,
+        &$columns.id,
+        &$columns.user_id,
+        &$columns.task_type as &[&str],
+        &$columns.lane as &[&str],
+        &$columns.priority,
+        &$columns.input as &[&str],
+        &$columns.resources as &[Option<&str>],
+        &$columns.callbacks as &[Option<&str>],
+        &$columns.max_retries,
+        &$columns.retry_delay_s,
+        &$columns.exponential_backoff,
+        &$columns.timeout_s,
+        &$columns.expires_at as &[Option<chrono::DateTime<chrono::Utc>>],
+        &$columns.scheduled_for as &[Option<chrono::DateTime<chrono::Utc>>],
+        &$columns.request_id as &[Option<&str>],
+        &$columns.traceparent as &[Option<&str>],
+        halyard_domain::task::AGING_STEP.as_seconds_f64(),
+        halyard_domain::task::MAX_SEND_DELAY.as_seconds_f64(),
+        $crate::outbox::HEAD_START.as_seconds_f64(),
+        $crate::tasks::submit::POSITIONS,
+        $now,
+        &$columns.retry_of as &[Option<uuid::Uuid>],
+        &$columns.workflow_id as &[Option<uuid::Uuid>],
+        &$columns.step as &[Option<i32>],
+        &$columns.waits_for,
+        &$columns.unique_key as &[Option<&str>],
+        &$columns.concurrency_key as &[Option<&str>],
+        halyard_domain::task::UNRELEASED,
+        &$columns.concurrency_limit as &[Option<i16>],
+        &$columns.step_name as &[Option<&str>],
+        &$columns.takes,
+        $workflow as Option<&serde_json::Value>,
+        &$edges.before,
+        &$edges.after,
+        &$edges.needs_success,
+        &$edges.gives,
+        $($more),*
     )
-    .fetch_all(conn)
-    .await?;
+    };
+}
+pub(crate) use accept;
+
+/// A row of what [`accept`] answers.
+pub(crate) struct Accepted {
+    pub(crate) id: Uuid,
+    pub(crate) state: String,
+    pub(crate) created_at: DateTime<Utc>,
+    pub(crate) available_at: DateTime<Utc>,
+    pub(crate) ahead: i64,
+}
+
+/// What was accepted, in the order of the tasks.
+pub(crate) fn submitted(rows: Vec<Accepted>, order: &[Uuid]) -> Result<Vec<Submitted>> {
     let mut accepted = Vec::with_capacity(rows.len());
     for row in rows {
         accepted.push(Submitted {
@@ -275,15 +280,30 @@ pub(crate) async fn insert(
         });
     }
     if accepted.len() > 1 {
-        let place: std::collections::HashMap<Uuid, usize> =
-            columns.id.iter().enumerate().map(|(i, id)| (*id, i)).collect();
+        let place: std::collections::HashMap<Uuid, usize> = order.iter().enumerate().map(|(i, id)| (*id, i)).collect();
         accepted.sort_by_key(|a| place.get(&a.id.0).copied());
     }
     Ok(accepted)
 }
 
+/// [`submit_many`], with the workflow that the tasks are the steps of. A workflow that exists already begins a new generation
+/// if it has ended and its version is the one given; else nothing is accepted, and the answer is empty.
+pub(crate) async fn insert(
+    conn: &mut PgConnection,
+    tasks: &[NewTask],
+    belonging: Option<&Belonging>,
+    now: Now,
+) -> Result<Vec<Submitted>> {
+    let columns = Columns::of(tasks);
+    let workflow = belonging.map(|b| &b.workflow);
+    let none = Belonging::none();
+    let edges = belonging.unwrap_or(&none);
+    let rows = accept!(columns, workflow, edges, now, "", "").fetch_all(conn).await?;
+    submitted(rows, &columns.id)
+}
+
 impl Belonging {
-    fn none() -> Self {
+    pub(crate) fn none() -> Self {
         Self {
             workflow: serde_json::Value::Null,
             before: Vec::new(),
@@ -295,36 +315,36 @@ impl Belonging {
 }
 
 /// The tasks, column by column, as `unnest` takes them.
-struct Columns<'a> {
-    id: Vec<Uuid>,
-    user_id: Vec<i64>,
-    task_type: Vec<&'a str>,
-    lane: Vec<&'a str>,
-    priority: Vec<i16>,
-    input: Vec<&'a str>,
-    resources: Vec<Option<&'a str>>,
-    callbacks: Vec<Option<&'a str>>,
-    max_retries: Vec<i16>,
-    retry_delay_s: Vec<i32>,
-    exponential_backoff: Vec<bool>,
-    timeout_s: Vec<i32>,
-    expires_at: Vec<Option<DateTime<Utc>>>,
-    scheduled_for: Vec<Option<DateTime<Utc>>>,
-    request_id: Vec<Option<&'a str>>,
-    traceparent: Vec<Option<&'a str>>,
-    retry_of: Vec<Option<Uuid>>,
-    workflow_id: Vec<Option<Uuid>>,
-    step: Vec<Option<i32>>,
-    waits_for: Vec<i32>,
-    step_name: Vec<Option<&'a str>>,
-    takes: Vec<bool>,
-    unique_key: Vec<Option<&'a str>>,
-    concurrency_key: Vec<Option<&'a str>>,
-    concurrency_limit: Vec<Option<i16>>,
+pub(crate) struct Columns<'a> {
+    pub(crate) id: Vec<Uuid>,
+    pub(crate) user_id: Vec<i64>,
+    pub(crate) task_type: Vec<&'a str>,
+    pub(crate) lane: Vec<&'a str>,
+    pub(crate) priority: Vec<i16>,
+    pub(crate) input: Vec<&'a str>,
+    pub(crate) resources: Vec<Option<&'a str>>,
+    pub(crate) callbacks: Vec<Option<&'a str>>,
+    pub(crate) max_retries: Vec<i16>,
+    pub(crate) retry_delay_s: Vec<i32>,
+    pub(crate) exponential_backoff: Vec<bool>,
+    pub(crate) timeout_s: Vec<i32>,
+    pub(crate) expires_at: Vec<Option<DateTime<Utc>>>,
+    pub(crate) scheduled_for: Vec<Option<DateTime<Utc>>>,
+    pub(crate) request_id: Vec<Option<&'a str>>,
+    pub(crate) traceparent: Vec<Option<&'a str>>,
+    pub(crate) retry_of: Vec<Option<Uuid>>,
+    pub(crate) workflow_id: Vec<Option<Uuid>>,
+    pub(crate) step: Vec<Option<i32>>,
+    pub(crate) waits_for: Vec<i32>,
+    pub(crate) step_name: Vec<Option<&'a str>>,
+    pub(crate) takes: Vec<bool>,
+    pub(crate) unique_key: Vec<Option<&'a str>>,
+    pub(crate) concurrency_key: Vec<Option<&'a str>>,
+    pub(crate) concurrency_limit: Vec<Option<i16>>,
 }
 
 impl<'a> Columns<'a> {
-    fn of(tasks: &'a [NewTask]) -> Self {
+    pub(crate) fn of(tasks: &'a [NewTask]) -> Self {
         fn column<'a, T>(tasks: &'a [NewTask], field: impl Fn(&'a NewTask) -> T) -> Vec<T> {
             tasks.iter().map(field).collect()
         }
