@@ -21,6 +21,7 @@ mod openapi;
 mod redis_cluster;
 mod resilience;
 mod round_trips;
+mod schedules;
 mod security;
 mod status;
 mod store;

@@ -23,9 +23,9 @@ const RESERVE: Duration = Duration::from_secs(3);
 const STEP: Duration = Duration::from_secs(12);
 
 /// The steps, in order. Revocations are the most urgent. The outbox comes before the leases: it takes doorbells that still wait in a queue for good for
-/// its own rows, and those that the leases ring are spoken for.
-const STEPS: [&str; 10] =
-    ["epochs", "outbox", "leases", "workflows", "lanes", "mails", "statistics", "calls", "nodes", "audit"];
+/// its own rows, and those that schedules and leases ring are spoken for.
+const STEPS: [&str; 11] =
+    ["epochs", "outbox", "schedules", "leases", "workflows", "lanes", "mails", "statistics", "calls", "nodes", "audit"];
 
 /// The function.
 pub struct Beat {
@@ -61,6 +61,7 @@ impl Beat {
         let run = async {
             match name {
                 "epochs" => steps::epochs::publish(self, &mut step).await,
+                "schedules" => steps::schedules::fire(self, &mut step).await,
                 "leases" => steps::leases::reap(self, &mut step).await,
                 "workflows" => steps::workflows::take_further(self, &mut step).await,
                 "outbox" => steps::outbox::sweep(self, &mut step).await,

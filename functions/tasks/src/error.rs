@@ -35,6 +35,18 @@ pub enum TaskError {
     /// It is to be retried, but every step completed.
     #[error("every step has completed")]
     NothingToRetry,
+    /// No such schedule, or not the caller's.
+    #[error("there is no such schedule")]
+    NoSuchSchedule,
+    /// The account has as many schedules as it may.
+    #[error("the account has {} schedules already", halyard_domain::schedule::MOST)]
+    TooManySchedules,
+    /// Others kept changing it.
+    #[error("others are changing the schedule; try again")]
+    ScheduleContended,
+    /// `If-Match` names another version.
+    #[error("the schedule was changed meanwhile")]
+    VersionMismatch,
     /// In a terminal state already.
     #[error("the task has ended: {0}")]
     Ended(TaskState),
@@ -67,10 +79,15 @@ impl From<TaskError> for Problem {
             TaskError::WorkflowEnded(_) => Self::conflict("workflow_ended", error.to_string()),
             TaskError::WorkflowRuns => Self::conflict("workflow_not_ended", error.to_string()).with_retry_after(1),
             TaskError::NothingToRetry => Self::conflict("nothing_to_retry", error.to_string()),
+            TaskError::NoSuchSchedule => Self::not_found("there is no such schedule"),
+            TaskError::TooManySchedules => Self::conflict("too_many_schedules", error.to_string()),
+            TaskError::VersionMismatch => Self::precondition_failed(error.to_string()),
             TaskError::Ended(_) => Self::conflict("task_ended", error.to_string()),
             TaskError::NotEnded(_) => Self::conflict("task_not_ended", error.to_string()).with_retry_after(1),
             TaskError::NoResult(_) => Self::conflict("no_result", error.to_string()),
-            TaskError::Contended => Self::conflict("contended", error.to_string()).with_retry_after(1),
+            TaskError::Contended | TaskError::ScheduleContended => {
+                Self::conflict("contended", error.to_string()).with_retry_after(1)
+            }
         }
     }
 }

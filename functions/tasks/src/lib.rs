@@ -21,7 +21,8 @@ const NOW_AND_THEN: Rate = Rate::per_minute(6_000);
 /// What this function serves.
 pub fn routes() -> Routes<AppState> {
     use routes::{
-        batch, cancel, chain, list, logs, pause, queues, result, resume, stats, status, submit, types, workflows,
+        batch, cancel, chain, list, logs, pause, queues, result, resume, schedules, stats, status, submit, types,
+        workflows,
     };
     Routes::new()
         .post("/tasks/submit", Access::Bearer, OFTEN, submit::handler)
@@ -49,12 +50,21 @@ pub fn routes() -> Routes<AppState> {
         .unkeyed("it makes nothing: a lane that is paused twice is paused")
         .post("/tasks/queues/{name}/resume", Access::Bearer, NOW_AND_THEN, resume::handler)
         .unkeyed("it makes nothing: a lane that is resumed twice runs")
+        .post("/tasks/schedule", Access::Bearer, NOW_AND_THEN, schedules::create::handler)
+        .keyed()
+        .get("/tasks/schedules", Access::Bearer, NOW_AND_THEN, schedules::list::handler)
+        .get("/tasks/schedules/{id}", Access::Bearer, NOW_AND_THEN, schedules::get::handler)
+        .patch("/tasks/schedules/{id}", Access::Bearer, NOW_AND_THEN, schedules::change::handler)
+        .delete("/tasks/schedules/{id}", Access::Bearer, NOW_AND_THEN, schedules::delete::handler)
+        .post("/tasks/schedules/{id}/run", Access::Bearer, NOW_AND_THEN, schedules::run::handler)
+        .keyed()
 }
 
 /// What docs/openapi.json says of them.
 pub fn operations() -> Operations<AppState> {
     use routes::{
-        batch, cancel, chain, list, logs, pause, queues, result, resume, stats, status, submit, types, workflows,
+        batch, cancel, chain, list, logs, pause, queues, result, resume, schedules, stats, status, submit, types,
+        workflows,
     };
     Operations::of("Tasks", &routes())
         .on("POST /tasks/submit", submit::handler, submit::describe)
@@ -74,6 +84,12 @@ pub fn operations() -> Operations<AppState> {
         .on("GET /tasks/queues", queues::handler, queues::describe)
         .on("POST /tasks/queues/{name}/pause", pause::handler, pause::describe)
         .on("POST /tasks/queues/{name}/resume", resume::handler, resume::describe)
+        .on("POST /tasks/schedule", schedules::create::handler, schedules::create::describe)
+        .on("GET /tasks/schedules", schedules::list::handler, schedules::list::describe)
+        .on("GET /tasks/schedules/{id}", schedules::get::handler, schedules::get::describe)
+        .on("PATCH /tasks/schedules/{id}", schedules::change::handler, schedules::change::describe)
+        .on("DELETE /tasks/schedules/{id}", schedules::delete::handler, schedules::delete::describe)
+        .on("POST /tasks/schedules/{id}/run", schedules::run::handler, schedules::run::describe)
 }
 
 /// The routes over this state.

@@ -117,7 +117,7 @@ pub async fn accept(
     let mut task_ids: Vec<TaskId> = (0..spec.tasks.len()).map(|_| TaskId(new.make())).collect();
     task_ids.sort_unstable();
     for (number, ((request, step), waits)) in spec.tasks.into_iter().zip(spec.steps).zip(waits).enumerate() {
-        match submit::check_type(state, &request, &format!("/tasks/{number}")) {
+        match submit::check_type(state, &request.task_type, &request.data, &format!("/tasks/{number}")) {
             Ok(task_type) => {
                 let mut task = submit::new_task(state, caller, task_ids[number], task_type, request, &ids);
                 task.ties.step = Some(Step {

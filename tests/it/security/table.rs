@@ -20,6 +20,8 @@ pub enum ActsOn {
     Task,
     /// The batch or chain `{id}`.
     Workflow,
+    /// The schedule `{id}`.
+    Schedule,
     /// The lane `{name}`, which belongs to the platform.
     Lane,
     /// The account `{id}`, as those see it who look after all of them: a permission opens every one.
@@ -31,14 +33,14 @@ impl ActsOn {
     pub fn variable(self) -> Option<&'static str> {
         match self {
             Self::Nothing | Self::OwnThings => None,
-            Self::Session | Self::ApiKey | Self::Task | Self::Workflow | Self::Account => Some("{id}"),
+            Self::Session | Self::ApiKey | Self::Task | Self::Workflow | Self::Schedule | Self::Account => Some("{id}"),
             Self::Lane => Some("{name}"),
         }
     }
 
     /// Has it an owner, who alone may touch it?
     pub fn is_owned(self) -> bool {
-        matches!(self, Self::Session | Self::ApiKey | Self::Task | Self::Workflow)
+        matches!(self, Self::Session | Self::ApiKey | Self::Task | Self::Workflow | Self::Schedule)
     }
 }
 
@@ -172,6 +174,23 @@ const TABLE: &[Line] = &[
     line("GET /tasks/queues", ActsOn::Nothing).needs(Permission::SystemManage),
     line("POST /tasks/queues/{name}/pause", ActsOn::Lane).needs(Permission::SystemManage),
     line("POST /tasks/queues/{name}/resume", ActsOn::Lane).needs(Permission::SystemManage),
+    line("POST /tasks/schedule", ActsOn::OwnThings).body(|_| {
+        json!({"task_type": "sample", "data": {"message": "x"},
+               "schedule": {"type": "cron", "expression": "0 2 * * *", "timezone": "Europe/Berlin"},
+               "priority": 5, "resources": {"cpu": 1}, "callbacks": {"completion_url": "https://hooks.example/c"},
+               "retry_config": {"max_retries": 0, "retry_delay": 1, "exponential_backoff": false}, "timeout": 30,
+               "expires_in": 3600, "active": true, "max_iterations": 3, "overlap": "queue", "catch_up": "none", "dst": "shift"})
+    }),
+    line("GET /tasks/schedules", ActsOn::OwnThings).opened_by(Permission::TasksReadAll),
+    line("GET /tasks/schedules/{id}", ActsOn::Schedule).opened_by(Permission::TasksReadAll),
+    line("PATCH /tasks/schedules/{id}", ActsOn::Schedule).opened_by(Permission::TasksManageAll).body(|_| {
+        json!({"active": false, "schedule": {"type": "interval", "seconds": 3600}, "max_iterations": 7, "overlap": "allow",
+               "catch_up": "all", "dst": "skip", "data": {"message": "y"}, "priority": 2, "resources": {"cpu": 2},
+               "callbacks": {"error_url": "https://hooks.example/e"}, "retry_config": {"max_retries": 1}, "timeout": 20,
+               "expires_in": 60})
+    }),
+    line("DELETE /tasks/schedules/{id}", ActsOn::Schedule).opened_by(Permission::TasksManageAll),
+    line("POST /tasks/schedules/{id}/run", ActsOn::Schedule).opened_by(Permission::TasksManageAll),
     line("GET /health/ping", ActsOn::Nothing),
     line("GET /health/nodes", ActsOn::Nothing),
     line("GET /health/status", ActsOn::Nothing),
@@ -218,6 +237,7 @@ impl Known {
             ActsOn::ApiKey => "key_7ZZZZZZZZZZZZZZZZZZZZZZZZZ",
             ActsOn::Task => "task_7ZZZZZZZZZZZZZZZZZZZZZZZZZ",
             ActsOn::Workflow => "wf_7ZZZZZZZZZZZZZZZZZZZZZZZZZ",
+            ActsOn::Schedule => "sched_7ZZZZZZZZZZZZZZZZZZZZZZZZZ",
             ActsOn::Lane => "low",
             ActsOn::Account => "999999999",
             ActsOn::Nothing | ActsOn::OwnThings => "",

@@ -17,6 +17,7 @@ pub struct Things {
     pub workflows: Vec<String>,
     /// Tasks of `workflows`.
     pub steps: usize,
+    pub schedules: Vec<String>,
 }
 
 impl Things {
@@ -58,7 +59,14 @@ impl Things {
         assert!(sessions.len() >= 2 && tasks.len() >= 7, "{sessions:?} {tasks:?}");
         let made = owner.post("/auth/api-keys", json!({ "name": MARK })).await.expect(200).json();
         let api_keys = vec![made["data"]["api_key"]["id"].as_str().expect("a name").to_owned()];
-        Self { sessions, tasks, api_keys, workflows, steps: 5 }
+        let mut schedules = Vec::new();
+        for active in [true, false] {
+            let body = json!({"task_type": "sample", "data": {"message": MARK}, "resources": {"note": MARK}, "active": active,
+                              "schedule": {"type": "cron", "expression": "0 0 1 1 *", "timezone": "Asia/Tokyo"}});
+            let made = owner.post("/tasks/schedule", body).await.expect(200).json();
+            schedules.push(made["data"]["schedule_id"].as_str().expect("an id").to_owned());
+        }
+        Self { sessions, tasks, api_keys, workflows, steps: 5, schedules }
     }
 
     /// The ids of what a route acts upon.
@@ -68,6 +76,7 @@ impl Things {
             ActsOn::ApiKey => &self.api_keys,
             ActsOn::Task => &self.tasks,
             ActsOn::Workflow => &self.workflows,
+            ActsOn::Schedule => &self.schedules,
             ActsOn::Nothing | ActsOn::OwnThings | ActsOn::Lane | ActsOn::Account => &[],
         }
     }
@@ -82,10 +91,14 @@ impl Things {
         for id in &self.workflows {
             workflows.push(owner.get(&format!("/tasks/workflows/{id}")).await.expect(200).json());
         }
+        let mut schedules = Vec::new();
+        for id in &self.schedules {
+            schedules.push(owner.get(&format!("/tasks/schedules/{id}")).await.expect(200).json());
+        }
         let mut sessions = owner.get("/auth/sessions").await.expect(200).json();
         let mut keys = owner.get("/auth/api-keys").await.expect(200).json();
         json!({ "tasks": tasks, "sessions": sessions["data"]["items"].take(), "api_keys": keys["data"]["items"].take(),
-                "workflows": workflows })
+                "workflows": workflows, "schedules": schedules })
     }
 }
 

@@ -8,6 +8,7 @@ pub mod leases;
 pub mod mails;
 pub mod nodes;
 pub mod outbox;
+pub mod schedules;
 pub mod statistics;
 pub mod workflows;
 

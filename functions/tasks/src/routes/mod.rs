@@ -9,6 +9,7 @@ pub mod pause;
 pub mod queues;
 pub mod result;
 pub mod resume;
+pub mod schedules;
 pub mod stats;
 pub mod status;
 pub mod submit;

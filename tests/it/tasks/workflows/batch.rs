@@ -43,6 +43,22 @@ async fn the_originals_batch_is_accepted_as_it_is_sent() {
 }
 
 #[tokio::test]
+async fn a_batch_that_is_sent_twice_under_a_key_is_one() {
+    let app = TestApp::spawn().await;
+    let user = app.user().await;
+    let body = json!({"tasks": [says("a"), fails()]});
+    let send = |path: String, body: serde_json::Value| {
+        user.request(http::Method::POST, &path).header("idempotency-key", "once").json(&body).send()
+    };
+    let first = send("/tasks/batch".to_owned(), body.clone()).await.expect(200).json();
+    let second = send("/tasks/batch".to_owned(), body).await.expect(200);
+    assert_eq!((second.json(), second.header("idempotency-replayed")), (first.clone(), "true"));
+    app.drain().await;
+    assert_eq!(app.count("select count(*) from workflows").await, 1);
+    assert_eq!(app.count("select count(*) from tasks").await, 2);
+}
+
+#[tokio::test]
 async fn a_failure_stops_a_sequential_batch_or_does_not() {
     let app = TestApp::spawn().await;
     let user = app.user().await;

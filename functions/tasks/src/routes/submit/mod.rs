@@ -8,7 +8,7 @@ use axum::{extract::State, response::IntoResponse};
 use chrono::{DateTime, Utc};
 use halyard_auth::Principal;
 use halyard_domain::{
-    Lane, Priority, TaskId,
+    Lane, Priority, TaskId, UserId,
     task::{MAX_SEND_DELAY, TaskState},
 };
 use halyard_http::{ApiResult, Caller, FieldError, NewIds, Problem, RequestInfo, Valid, openapi::Operation, success};
@@ -23,9 +23,9 @@ use halyard_store::{
 };
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{json, value::RawValue};
 
-pub use request::{Callbacks, Request};
+pub use request::{Callbacks, MAX_RESOURCES, MAX_TIMEOUT, Options, Request, RetryConfig, YEAR, priority};
 
 use super::{DATABASE, database};
 use crate::{error::TaskError, state::AppState, view};
@@ -63,14 +63,16 @@ pub async fn handler(
     mut ids: NewIds,
     Valid(request): Valid<Request>,
 ) -> ApiResult<impl IntoResponse> {
-    let task_type = check_type(&state, &request, "").map_err(Problem::unprocessable)?;
+    let task_type = check_type(&state, &request.task_type, &request.data, "").map_err(Problem::unprocessable)?;
     let trace = TraceIds { request_id: Some(info.request_id().to_string()), traceparent: Some(info.traceparent()) };
     let task = new_task(&state, &caller, TaskId(ids.make()), task_type, request, &trace);
     let id = task.id;
     let (priority, lane, expires_at, timeout) = (task.priority.get(), task.lane, task.expires_at, task.timeout_s);
     let now = state.clock.database_override();
     let accepted = match within(DATABASE, state.intake.submit(task, now)).await {
-        Err(StoreError::Conflict(Constraint::TaskIdTaken)) if ids.again() => earlier(&state, &caller, id).await?,
+        Err(StoreError::Conflict(Constraint::TaskIdTaken)) if ids.again() => {
+            earlier(&state, caller.user_id, id).await?.ok_or(TaskError::NotFound)?
+        }
         accepted => accepted.map_err(TaskError::from)?,
     };
     ring(&state, lane, &accepted, &trace).await;
@@ -92,12 +94,12 @@ pub async fn handler(
 }
 
 /// What the same request made when it was carried out before, and could not tell. It may have died before it rang.
-async fn earlier(state: &AppState, caller: &Principal, id: TaskId) -> Result<Submitted, TaskError> {
-    let found = database(state, async |conn| tasks::get(conn, id, Some(caller.user_id)).await).await?;
-    let task = found.ok_or(TaskError::NotFound)?;
+pub async fn earlier(state: &AppState, owner: UserId, id: TaskId) -> Result<Option<Submitted>, TaskError> {
+    let found = database(state, async |conn| tasks::get(conn, id, Some(owner)).await).await?;
+    let Some(task) = found else { return Ok(None) };
     let delay = task.available_at - task.created_at;
     let (state, created_at, available_at) = (task.state, task.created_at, task.available_at);
-    Ok(Submitted { id, state, created_at, available_at, delay, queue_position: None })
+    Ok(Some(Submitted { id, state, created_at, available_at, delay, queue_position: None }))
 }
 
 /// For docs/openapi.json.
@@ -117,20 +119,36 @@ pub fn describe(op: &mut Operation<'_>) {
         .example(json!({"task_type": "sample", "data": {"message": "hello"}, "priority": 3}));
 }
 
-/// The type that is asked for, once the data fit it. `place` is where the request stands in the body, as a JSON Pointer.
-pub fn check_type<'a>(state: &'a AppState, request: &Request, place: &str) -> Result<&'a dyn DynTask, Vec<FieldError>> {
-    let Some(task_type) = state.registry.get(&request.task_type) else {
+/// The type that is asked for, once the data fit it. `place` is where both stand in the body, as a JSON Pointer.
+pub fn check_type<'a>(
+    state: &'a AppState,
+    name: &str,
+    data: &RawValue,
+    place: &str,
+) -> Result<&'a dyn DynTask, Vec<FieldError>> {
+    let Some(task_type) = state.registry.get(name) else {
         let known = state.registry.names().collect::<Vec<_>>().join(", ");
         let pointer = format!("{place}/task_type");
         return Err(vec![FieldError::new(pointer, "unknown_task_type", format!("must be one of {known}"))]);
     };
-    task_type.validate(&request.data).map_err(|invalid| {
+    task_type.validate(data).map_err(|invalid| {
         let located = |error: halyard_jobs::InputError| {
             FieldError::new(format!("{place}/data{}", error.pointer), error.code, error.detail)
         };
         invalid.0.into_iter().map(located).collect::<Vec<_>>()
     })?;
     Ok(&**task_type)
+}
+
+/// The lane of such a task.
+pub fn lane(task_type: &dyn DynTask, priority: Priority) -> Lane {
+    if task_type.is_long() { Lane::Long } else { Lane::for_priority(priority) }
+}
+
+/// The longest run of one attempt, in seconds: what was asked for, within what the lane allows.
+pub fn timeout(task_type: &dyn DynTask, asked: Option<i32>) -> i32 {
+    let longest = if task_type.is_long() { request::MAX_TIMEOUT } else { request::MAX_ORDINARY_TIMEOUT };
+    asked.unwrap_or(request::MAX_ORDINARY_TIMEOUT).min(longest)
 }
 
 /// The task to be.
@@ -144,18 +162,17 @@ pub fn new_task(
 ) -> NewTask {
     let now = state.clock.now();
     let priority = request.priority();
-    let longest = if task_type.is_long() { request::MAX_TIMEOUT } else { request::MAX_ORDINARY_TIMEOUT };
     NewTask {
         id,
         user_id: caller.user_id,
         task_type: request.task_type,
-        lane: if task_type.is_long() { Lane::Long } else { Lane::for_priority(priority) },
+        lane: lane(task_type, priority),
         priority,
         input: request.data,
         resources: request.resources.and_then(|resources| serde_json::value::to_raw_value(&resources).ok()),
         callbacks: request.callbacks.and_then(|callbacks| serde_json::value::to_raw_value(&callbacks).ok()),
-        retry: request.retry_config.unwrap_or_default().into(),
-        timeout_s: request.timeout.unwrap_or(request::MAX_ORDINARY_TIMEOUT).min(longest),
+        retry: (&request.retry_config.unwrap_or_default()).into(),
+        timeout_s: timeout(task_type, request.timeout),
         expires_at: request.expires_in.map(|seconds| now + chrono::Duration::seconds(seconds)),
         scheduled_for: request.scheduled_for.map(|at| at.with_timezone(&Utc)),
         request_id: trace.request_id.clone(),
@@ -165,7 +182,7 @@ pub fn new_task(
 }
 
 /// Rings for a task that is due soon enough for a delayed message; beat rings for the others.
-async fn ring(state: &AppState, lane: Lane, accepted: &Submitted, ids: &TraceIds) {
+pub async fn ring(state: &AppState, lane: Lane, accepted: &Submitted, ids: &TraceIds) {
     if accepted.delay > MAX_SEND_DELAY {
         return;
     }

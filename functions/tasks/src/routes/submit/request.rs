@@ -12,11 +12,11 @@ pub const MAX_ORDINARY_TIMEOUT: i32 = 300;
 /// The longest attempt of a type that declares itself long, in seconds.
 pub const MAX_TIMEOUT: i32 = 86_400;
 /// A year, in seconds.
-const YEAR: i64 = 31_536_000;
+pub const YEAR: i64 = 31_536_000;
 /// The deepest nesting of `data`: what PostgreSQL and every client can take.
 const MAX_DEPTH: usize = 100;
 /// The largest `resources`, in fields.
-const MAX_RESOURCES: usize = 50;
+pub const MAX_RESOURCES: usize = 50;
 
 /// The body. Unknown fields are ignored, as the original does.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -69,8 +69,8 @@ pub struct RetryConfig {
     exponential_backoff: Option<bool>,
 }
 
-impl From<RetryConfig> for RetryPolicy {
-    fn from(config: RetryConfig) -> Self {
+impl From<&RetryConfig> for RetryPolicy {
+    fn from(config: &RetryConfig) -> Self {
         let default = Self::default();
         Self {
             max_retries: config.max_retries.and_then(|n| n.try_into().ok()).unwrap_or(default.max_retries),
@@ -80,20 +80,33 @@ impl From<RetryConfig> for RetryPolicy {
     }
 }
 
-impl Request {
-    /// The priority, once it is known to be one.
-    pub fn priority(&self) -> Priority {
-        let number = self.priority.and_then(|n| i16::try_from(n).ok());
-        number.and_then(|n| Priority::try_from(n).ok()).unwrap_or_default()
-    }
+/// What a client may say of a task besides its type, and of what a schedule makes.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Options<'a> {
+    pub data: Option<&'a RawValue>,
+    pub priority: Option<i64>,
+    pub resources: Option<&'a Map<String, Value>>,
+    pub callbacks: Option<&'a Callbacks>,
+    pub retry_config: Option<&'a RetryConfig>,
+    pub timeout: Option<i32>,
+    pub expires_in: Option<i64>,
 }
 
-impl Validate for Request {
-    fn validate(&self, violations: &mut Violations) {
-        if !self.data.get().starts_with('{') {
-            violations.add("/data", "invalid_type", "must be an object");
-        } else if depth(self.data.get()) > MAX_DEPTH {
-            violations.add("/data", "too_deep", format!("may be nested {MAX_DEPTH} levels deep at most"));
+/// A priority that was checked; the usual one when there is none.
+pub fn priority(number: Option<i64>) -> Priority {
+    let number = number.and_then(|n| i16::try_from(n).ok());
+    number.and_then(|n| Priority::try_from(n).ok()).unwrap_or_default()
+}
+
+impl Options<'_> {
+    /// Notes every rule that is broken.
+    pub fn check(&self, violations: &mut Violations) {
+        match self.data {
+            Some(data) if !data.get().starts_with('{') => violations.add("/data", "invalid_type", "must be an object"),
+            Some(data) if depth(data.get()) > MAX_DEPTH => {
+                violations.add("/data", "too_deep", format!("may be nested {MAX_DEPTH} levels deep at most"));
+            }
+            _ => {}
         }
         let mut within = |value: Option<i64>, low: i64, high: i64, pointer: &'static str| {
             let holds = value.is_none_or(|n| (low..=high).contains(&n));
@@ -102,19 +115,14 @@ impl Validate for Request {
         within(self.priority, 1, 10, "/priority");
         within(self.timeout.map(i64::from), 1, MAX_TIMEOUT.into(), "/timeout");
         within(self.expires_in, 1, YEAR, "/expires_in");
-        if let Some(retry) = &self.retry_config {
+        if let Some(retry) = self.retry_config {
             within(retry.max_retries, 0, 10, "/retry_config/max_retries");
             within(retry.retry_delay, 0, 86_400, "/retry_config/retry_delay");
         }
-        let sayable = self.scheduled_for.is_none_or(|at| is_rfc3339(at.with_timezone(&Utc)));
-        violations.check(sayable, "/scheduled_for", "out_of_range", "must be in the years 0 to 9999");
-        let few = self.resources.as_ref().is_none_or(|resources| resources.len() <= MAX_RESOURCES);
+        let few = self.resources.is_none_or(|resources| resources.len() <= MAX_RESOURCES);
         violations.check(few, "/resources", "too_many", format!("may have {MAX_RESOURCES} fields at most"));
-        if let Some(callbacks) = &self.callbacks {
+        if let Some(callbacks) = self.callbacks {
             violations.inside("/callbacks", callbacks);
-        }
-        if self.unique_key.as_ref().is_some_and(|key| !key.is_null()) {
-            violations.add("/unique_key", "not_supported", "is not supported yet");
         }
     }
 }
@@ -129,6 +137,33 @@ impl Validate for Callbacks {
                 "invalid_format",
                 "must be an http or https URL of 2048 characters at most",
             );
+        }
+    }
+}
+
+impl Request {
+    /// The priority, once it is known to be one.
+    pub fn priority(&self) -> Priority {
+        priority(self.priority)
+    }
+}
+
+impl Validate for Request {
+    fn validate(&self, violations: &mut Violations) {
+        let options = Options {
+            data: Some(&self.data),
+            priority: self.priority,
+            resources: self.resources.as_ref(),
+            callbacks: self.callbacks.as_ref(),
+            retry_config: self.retry_config.as_ref(),
+            timeout: self.timeout,
+            expires_in: self.expires_in,
+        };
+        options.check(violations);
+        let sayable = self.scheduled_for.is_none_or(|at| is_rfc3339(at.with_timezone(&Utc)));
+        violations.check(sayable, "/scheduled_for", "out_of_range", "must be in the years 0 to 9999");
+        if self.unique_key.as_ref().is_some_and(|key| !key.is_null()) {
+            violations.add("/unique_key", "not_supported", "is not supported yet");
         }
     }
 }
