@@ -201,7 +201,10 @@ fn taken(constraint: Constraint) -> Problem {
     let (code, pointer, detail) = match constraint {
         Constraint::UsernameTaken => ("username_taken", "/username", "is taken by another account"),
         Constraint::EmailTaken => ("email_taken", "/email", "is taken by another account"),
-        Constraint::TaskIdTaken | Constraint::WorkflowIdTaken | Constraint::SchedulePlaceTaken => {
+        Constraint::TaskIdTaken
+        | Constraint::WorkflowIdTaken
+        | Constraint::SchedulePlaceTaken
+        | Constraint::LaneDraining => {
             return Problem::internal_text("a task's constraint in an account's statement");
         }
     };

@@ -1,12 +1,17 @@
 //! What can go wrong here, and which problem it is.
 
 use halyard_cloud::table::TableError;
-use halyard_domain::{task::TaskState, workflow::WorkflowState};
+use halyard_domain::{TaskId, task::TaskState, workflow::WorkflowState};
 use halyard_http::Problem;
-use halyard_store::StoreError;
+use halyard_store::{Constraint, StoreError};
+use http::StatusCode;
 
 /// Seconds after which a caller may try again what a dependency refused.
 const RETRY_AFTER: u32 = 2;
+/// The same when a lane is being drained: people do that, and end it.
+const DRAINED: u32 = 60;
+/// Seconds for which nothing more is taken from who has too much waiting.
+pub const FULL: u32 = 5;
 
 /// An error of this area.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +61,24 @@ pub enum TaskError {
     /// Its result is asked for, but it did not end well.
     #[error("the task has no result: {0}")]
     NoResult(TaskState),
+    /// It is to be tried again, but it has not ended, or ended well.
+    #[error("only a task that failed, was cancelled, expired or died can be tried again: {0}")]
+    NotForRetry(TaskState),
+    /// It is to be tried again, but a task does that already.
+    #[error("the task was tried again before{}", .0.map(|id| format!(", as {id}: try that one again")).unwrap_or_default())]
+    RetriedBefore(Option<TaskId>),
+    /// It is to be tried again, but another task that has not ended has its unique key.
+    #[error("another task that has not ended has the task's unique key")]
+    KeyInUse,
+    /// It is to be tried again, but nobody can run it any more.
+    #[error("there is no code for tasks of the type {0:?} any more")]
+    TypeGone(String),
+    /// It is to be tried again, but its input was to come from steps that never ended.
+    #[error("the step was never released: retry its workflow")]
+    Unreleased,
+    /// As many tasks wait as may.
+    #[error("too many tasks wait: {0}")]
+    Full(&'static str),
     /// Its state kept changing while it was to be cancelled.
     #[error("the task's state is changing; try again")]
     Contended,
@@ -67,6 +90,12 @@ impl From<TaskError> for Problem {
             TaskError::Store(StoreError::Unavailable(source)) => {
                 Self::unavailable("the database is unavailable", RETRY_AFTER).with_source(source.to_string())
             }
+            TaskError::Store(StoreError::Conflict(Constraint::LaneDraining)) => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "lane_draining",
+                "the lane is being drained: it takes nothing new",
+            )
+            .with_retry_after(DRAINED),
             // A new task's id is random and long: a second one like it is a fault of ours.
             TaskError::Store(error @ (StoreError::Internal(_) | StoreError::Conflict(_))) => Self::internal(&error),
             TaskError::Logs(TableError::Unavailable(why)) => {
@@ -85,6 +114,15 @@ impl From<TaskError> for Problem {
             TaskError::Ended(_) => Self::conflict("task_ended", error.to_string()),
             TaskError::NotEnded(_) => Self::conflict("task_not_ended", error.to_string()).with_retry_after(1),
             TaskError::NoResult(_) => Self::conflict("no_result", error.to_string()),
+            TaskError::Full(whose) => {
+                Self::new(StatusCode::TOO_MANY_REQUESTS, "queue_full", format!("too many tasks wait: {whose}"))
+                    .with_retry_after(FULL)
+            }
+            TaskError::NotForRetry(_) => Self::conflict("not_retryable", error.to_string()),
+            TaskError::RetriedBefore(_) => Self::conflict("retried_before", error.to_string()),
+            TaskError::KeyInUse => Self::conflict("unique_key_in_use", error.to_string()),
+            TaskError::TypeGone(_) => Self::conflict("unknown_task_type", error.to_string()),
+            TaskError::Unreleased => Self::conflict("step_not_released", error.to_string()),
             TaskError::Contended | TaskError::ScheduleContended => {
                 Self::conflict("contended", error.to_string()).with_retry_after(1)
             }

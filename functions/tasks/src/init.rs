@@ -10,6 +10,7 @@ use halyard_platform::{Function, Host, InitError};
 use halyard_store::tasks::Intake;
 
 use crate::{
+    gate::Gate,
     router,
     state::{AppState, Parts},
 };
@@ -27,6 +28,7 @@ pub async fn init(host: &Host) -> Result<Function, InitError> {
     }
     let state = AppState::new(Parts {
         intake: Intake::new(pool.clone()),
+        gate: Gate::new(config.waiting),
         pool,
         queue: host.queue().await?,
         queues: LaneQueues::from_urls(Lane::ALL.map(|lane| (lane, config.queues.url(lane)))),

@@ -1,6 +1,7 @@
 //! Takes tasks in and tells what became of them: the endpoint group `/tasks`.
 
 mod error;
+mod gate;
 mod init;
 mod routes;
 mod state;
@@ -21,8 +22,8 @@ const NOW_AND_THEN: Rate = Rate::per_minute(6_000);
 /// What this function serves.
 pub fn routes() -> Routes<AppState> {
     use routes::{
-        batch, cancel, chain, list, logs, pause, queues, result, resume, schedules, stats, status, submit, types,
-        workflows,
+        batch, bulk, cancel, chain, dead, drain, list, logs, pause, queues, result, resume, retry, schedules, stats, status,
+        submit, types, workflows,
     };
     Routes::new()
         .post("/tasks/submit", Access::Bearer, OFTEN, submit::handler)
@@ -39,6 +40,15 @@ pub fn routes() -> Routes<AppState> {
         .unkeyed("what is cancelled stays so: a second time is 409")
         .get("/tasks", Access::Bearer, NOW_AND_THEN, list::handler)
         .get("/tasks/types", Access::Bearer, NOW_AND_THEN, types::handler)
+        .post("/tasks/retry/{id}", Access::Bearer, NOW_AND_THEN, retry::handler)
+        .unkeyed("a task is tried again once: a second time is 409 and names the task that does")
+        .post("/tasks/bulk/cancel", Access::Bearer, NOW_AND_THEN, bulk::cancel::handler)
+        .unkeyed("what is cancelled stays so: a second time finds nothing to do")
+        .post("/tasks/bulk/retry", Access::Bearer, NOW_AND_THEN, bulk::retry::handler)
+        .unkeyed("a task is tried again once: a second time finds nothing to do")
+        .get("/tasks/dead-letters", Access::Bearer, NOW_AND_THEN, dead::list::handler)
+        .post("/tasks/dead-letters/redrive", Access::Bearer, NOW_AND_THEN, dead::redrive::handler)
+        .unkeyed("a dead letter is redriven once: a second time finds nothing to do")
         .get("/tasks/stats", Access::Bearer, NOW_AND_THEN, stats::handler)
         .get("/tasks/status/{id}", Access::Bearer, OFTEN, status::handler)
         .get("/tasks/result/{id}", Access::Bearer, OFTEN, result::handler)
@@ -48,6 +58,8 @@ pub fn routes() -> Routes<AppState> {
         .get("/tasks/queues", Access::Bearer, NOW_AND_THEN, queues::handler)
         .post("/tasks/queues/{name}/pause", Access::Bearer, NOW_AND_THEN, pause::handler)
         .unkeyed("it makes nothing: a lane that is paused twice is paused")
+        .post("/tasks/queues/{name}/drain", Access::Bearer, NOW_AND_THEN, drain::handler)
+        .unkeyed("it makes nothing: a lane that is drained twice is drained")
         .post("/tasks/queues/{name}/resume", Access::Bearer, NOW_AND_THEN, resume::handler)
         .unkeyed("it makes nothing: a lane that is resumed twice runs")
         .post("/tasks/schedule", Access::Bearer, NOW_AND_THEN, schedules::create::handler)
@@ -63,8 +75,8 @@ pub fn routes() -> Routes<AppState> {
 /// What docs/openapi.json says of them.
 pub fn operations() -> Operations<AppState> {
     use routes::{
-        batch, cancel, chain, list, logs, pause, queues, result, resume, schedules, stats, status, submit, types,
-        workflows,
+        batch, bulk, cancel, chain, dead, drain, list, logs, pause, queues, result, resume, retry, schedules, stats, status,
+        submit, types, workflows,
     };
     Operations::of("Tasks", &routes())
         .on("POST /tasks/submit", submit::handler, submit::describe)
@@ -81,8 +93,14 @@ pub fn operations() -> Operations<AppState> {
         .on("GET /tasks/result/{id}", result::handler, result::describe)
         .on("GET /tasks/logs/{id}", logs::handler, logs::describe)
         .on("POST /tasks/cancel/{id}", cancel::handler, cancel::describe)
+        .on("POST /tasks/retry/{id}", retry::handler, retry::describe)
+        .on("POST /tasks/bulk/cancel", bulk::cancel::handler, bulk::cancel::describe)
+        .on("POST /tasks/bulk/retry", bulk::retry::handler, bulk::retry::describe)
+        .on("GET /tasks/dead-letters", dead::list::handler, dead::list::describe)
+        .on("POST /tasks/dead-letters/redrive", dead::redrive::handler, dead::redrive::describe)
         .on("GET /tasks/queues", queues::handler, queues::describe)
         .on("POST /tasks/queues/{name}/pause", pause::handler, pause::describe)
+        .on("POST /tasks/queues/{name}/drain", drain::handler, drain::describe)
         .on("POST /tasks/queues/{name}/resume", resume::handler, resume::describe)
         .on("POST /tasks/schedule", schedules::create::handler, schedules::create::describe)
         .on("GET /tasks/schedules", schedules::list::handler, schedules::list::describe)

@@ -8,6 +8,8 @@ use halyard_domain::{Clock, Entropy, UserId, authz::Permission};
 use halyard_jobs::{Registry, doorbell::LaneQueues};
 use halyard_store::{Pool, tasks::Intake};
 
+use crate::gate::Gate;
+
 /// The state of one execution environment; cloning is cheap.
 #[derive(Clone)]
 pub struct AppState(Arc<Parts>);
@@ -18,6 +20,8 @@ pub struct Parts {
     pub pool: Pool,
     /// Where concurrent submits meet.
     pub intake: Intake,
+    /// Who may not submit more for the moment.
+    pub gate: Gate,
     /// Where doorbells go.
     pub queue: Arc<dyn Queue>,
     /// The lanes' queues.

@@ -72,7 +72,8 @@ pub fn seconds(from: DateTime<Utc>, to: DateTime<Utc>) -> f64 {
     round((to - from).as_seconds_f64().max(0.0))
 }
 
-fn round(seconds: f64) -> f64 {
+/// In milliseconds' precision.
+pub fn round(seconds: f64) -> f64 {
     (seconds * 1_000.0).round() / 1_000.0
 }
 

@@ -5,7 +5,11 @@ use std::{sync::Arc, time::Duration};
 use halyard_cloud::{table::TableName, task_logs::TaskLogs};
 use halyard_config::WorkerConfig;
 use halyard_domain::Lane;
-use halyard_jobs::{Registry, doorbell::LaneQueues, worker::Worker};
+use halyard_jobs::{
+    Registry,
+    doorbell::LaneQueues,
+    worker::{LaneLimit, LaneLimits, Worker},
+};
 use halyard_platform::{Function, Host, InitError};
 
 use crate::{handler::WorkerFunction, node::WorkerNode};
@@ -34,6 +38,10 @@ pub async fn init(host: &Host) -> Result<Function, InitError> {
         clock: Arc::clone(&host.clock),
         entropy: Arc::clone(&host.entropy),
         lease: config.lease.length,
+        limits: LaneLimits::new(|lane| {
+            let of = config.lanes.of(lane);
+            LaneLimit { side_by_side: of.side_by_side, margin: of.margin }
+        }),
         renew_every: RENEW_EVERY.min(config.lease.length / 3),
         id: node.id().to_owned(),
         host: node.hostname().to_owned(),

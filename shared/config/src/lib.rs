@@ -12,8 +12,8 @@ mod urls;
 mod vars;
 
 pub use functions::{
-    AuthConfig, AuthorizerConfig, BeatConfig, CommonConfig, LeaseConfig, MigrateConfig, StatusConfig, TasksConfig,
-    UsersConfig, WorkerConfig,
+    AuthConfig, AuthorizerConfig, BeatConfig, CommonConfig, LaneConfig, LanesConfig, LeaseConfig, MigrateConfig,
+    StatusConfig, TasksConfig, UsersConfig, WaitingConfig, WorkerConfig,
 };
 pub use mail::{ForgotConfig, MailConfig};
 pub use reader::{ConfigError, FromVars, Reader, VarError};

@@ -140,6 +140,11 @@ impl TaskContext {
         self.stop.borrow().is_some()
     }
 
+    /// Why the attempt has been asked to stop, if it has.
+    pub fn stop_reason(&self) -> Option<Stop> {
+        *self.stop.borrow()
+    }
+
     /// Waits until the attempt is asked to stop.
     pub async fn cancelled(&self) {
         if self.stop.clone().wait_for(Option::is_some).await.is_err() {

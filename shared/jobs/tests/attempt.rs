@@ -8,7 +8,7 @@ use halyard_domain::{ManualClock, TaskId, UserId};
 use halyard_jobs::{
     FailureKind, Registry, Stop, Task, TaskContext, TaskFailure,
     context::{AttemptInfo, Handle, context},
-    worker::{Ended, run_attempt},
+    worker::{Ended, Limit, run_attempt},
 };
 use serde_json::{Map, Value, json, value::RawValue};
 use tokio::time::Instant;
@@ -58,7 +58,7 @@ async fn run(task_type: &str, data: Value, attempt: i16, stop: Option<(u64, Stop
         }
     };
     let ended = tokio::select! {
-        ended = run_attempt(prepared, context, &handle, (deadline, Stop::TimedOut)) => ended,
+        ended = run_attempt(prepared, context, &handle, Limit::new(deadline, Stop::TimedOut)) => ended,
         () = stopping => unreachable!(),
     };
     (ended, handle, began.elapsed())

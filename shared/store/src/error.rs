@@ -21,6 +21,8 @@ pub enum Constraint {
     WorkflowIdTaken,
     /// Another schedule of the user has that place.
     SchedulePlaceTaken,
+    /// The lane takes nothing new from clients.
+    LaneDraining,
 }
 
 impl Constraint {
@@ -31,6 +33,7 @@ impl Constraint {
             "tasks_pkey" => Some(Self::TaskIdTaken),
             "workflows_pkey" => Some(Self::WorkflowIdTaken),
             "schedules_place_key" => Some(Self::SchedulePlaceTaken),
+            "lanes_draining" => Some(Self::LaneDraining),
             _ => None,
         }
     }
@@ -44,6 +47,7 @@ impl fmt::Display for Constraint {
             Self::TaskIdTaken => "the task id is taken",
             Self::WorkflowIdTaken => "the workflow id is taken",
             Self::SchedulePlaceTaken => "the place among the user's schedules is taken",
+            Self::LaneDraining => "the lane is being drained",
         })
     }
 }

@@ -139,13 +139,14 @@ const TABLE: &[Line] = &[
     line("GET /api/audit", ActsOn::Nothing).needs(Permission::SystemManage),
     line("GET /api/audit/head", ActsOn::Nothing).needs(Permission::SystemManage),
     line("GET /api/audit/verify", ActsOn::Nothing).needs(Permission::SystemManage),
-    line("POST /tasks/submit", ActsOn::OwnThings).body(|_| {
+    line("POST /tasks/submit", ActsOn::OwnThings).body(|n| {
         json!({"task_type": "sample", "data": {"message": "x", "list": [1, {"deep": true}]}, "priority": 5,
                "resources": {"cpu": 1, "gpu": false},
                "callbacks": {"progress_url": "https://hooks.example/p", "completion_url": "https://hooks.example/c",
                              "error_url": "https://hooks.example/e"},
                "retry_config": {"max_retries": 0, "retry_delay": 1, "exponential_backoff": false},
-               "timeout": 30, "expires_in": 3600, "scheduled_for": "2026-01-01T12:00:01Z"})
+               "timeout": 30, "expires_in": 3600, "scheduled_for": "2026-01-01T12:00:01Z",
+               "unique_key": format!("key{n}"), "concurrency_key": "printer", "concurrency_limit": 2})
     }),
     line("GET /tasks", ActsOn::OwnThings).opened_by(Permission::TasksReadAll),
     line("POST /tasks/batch", ActsOn::OwnThings).body(|_| {
@@ -170,9 +171,27 @@ const TABLE: &[Line] = &[
     line("POST /tasks/cancel/{id}", ActsOn::Task)
         .opened_by(Permission::TasksManageAll)
         .body(|_| json!({"reason": "for no reason", "force": true})),
+    line("POST /tasks/retry/{id}", ActsOn::Task).opened_by(Permission::TasksManageAll),
+    line("POST /tasks/bulk/cancel", ActsOn::OwnThings).opened_by(Permission::TasksManageAll).body(|_| {
+        json!({"filter": {"status": "queued", "task_type": "sample", "priority": 5, "submitted_after": "2026-01-01T00:00:00Z",
+                          "submitted_before": "2026-01-01T00:00:01Z", "batch_id": "wf_7ZZZZZZZZZZZZZZZZZZZZZZZZZ"},
+               "all": false, "dry_run": true, "reason": "for no reason", "force": true, "limit": 1})
+    }),
+    line("POST /tasks/bulk/retry", ActsOn::OwnThings).opened_by(Permission::TasksManageAll).body(|_| {
+        json!({"filter": {"status": "failed", "task_type": "sample", "priority": 5, "submitted_after": "2026-01-01T00:00:00Z",
+                          "submitted_before": "2026-01-01T00:00:01Z", "batch_id": "wf_7ZZZZZZZZZZZZZZZZZZZZZZZZZ"},
+               "all": false, "dry_run": true, "limit": 1})
+    }),
+    line("GET /tasks/dead-letters", ActsOn::Nothing).needs(Permission::TasksManageAll),
+    line("POST /tasks/dead-letters/redrive", ActsOn::Nothing).needs(Permission::TasksManageAll).body(|_| {
+        json!({"filter": {"task_type": "sample", "reason": "unknown_type", "user_id": 1, "died_after": "2026-01-01T00:00:00Z",
+                          "died_before": "2026-01-01T00:00:01Z"},
+               "rate": 1, "not_before": "2026-01-01T00:00:00Z", "dry_run": true, "limit": 1})
+    }),
     line("GET /tasks/stats", ActsOn::OwnThings).opened_by(Permission::TasksReadAll),
     line("GET /tasks/queues", ActsOn::Nothing).needs(Permission::SystemManage),
     line("POST /tasks/queues/{name}/pause", ActsOn::Lane).needs(Permission::SystemManage),
+    line("POST /tasks/queues/{name}/drain", ActsOn::Lane).needs(Permission::SystemManage),
     line("POST /tasks/queues/{name}/resume", ActsOn::Lane).needs(Permission::SystemManage),
     line("POST /tasks/schedule", ActsOn::OwnThings).body(|_| {
         json!({"task_type": "sample", "data": {"message": "x"},

@@ -377,6 +377,7 @@ async fn lists_page_by_cursor_and_filter() {
         priority: Some(5.try_into().unwrap()),
         submitted_after: Some(t0() + s(5)),
         submitted_before: Some(t0() + s(15)),
+        workflow: None,
     };
     let some = tasks::list(conn, None, &filter, None, 100).await.unwrap();
     assert_eq!(some.len(), 5);

@@ -1,10 +1,15 @@
+mod again;
+mod bulk;
 mod cancel;
 mod data_processing;
+mod dead_letters;
 mod expiry;
 mod failure;
+mod keys;
 mod lease;
 mod list;
 mod logs;
+mod long;
 mod order;
 mod queues;
 mod result;

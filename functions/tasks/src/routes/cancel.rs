@@ -3,7 +3,7 @@
 use axum::{extract::State, response::IntoResponse};
 use halyard_domain::{TaskId, authz::Permission, task::TaskState};
 use halyard_http::{ApiResult, AppPath, Caller, Lenient, Validate, Violations, openapi::Operation, success};
-use halyard_store::tasks::{self, Cancelled};
+use halyard_store::tasks::{self, CancelTerms, Cancelled};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -20,9 +20,9 @@ use crate::{
 pub struct Request {
     #[schemars(length(max = 500))]
     reason: Option<String>,
-    /// The original's: a task that does not notice is stopped after a moment either way.
-    #[serde(default, rename = "force")]
-    _force: Option<bool>,
+    /// End it at once although it runs: its attempt is fenced off, and whatever it still does is refused. Without it the
+    /// attempt is told, and stopped when it does not stop itself.
+    force: Option<bool>,
 }
 
 /// A reason as it can be stored.
@@ -53,11 +53,12 @@ struct Response {
 }
 
 /// The longest reason, in characters.
-const LONGEST_REASON: usize = 500;
+pub(super) const LONGEST_REASON: usize = 500;
 /// How often a task that changes its state in that very moment is tried.
 const TRIES: usize = 4;
 
-/// Cancels a task: at once while it waits, at its next lease renewal (within a second) while it runs.
+/// Cancels a task: at once while it waits, at its next lease renewal (within a second) while it runs, unless it is fenced off
+/// by force.
 pub async fn handler(
     State(state): State<AppState>,
     Caller(caller): Caller,
@@ -65,12 +66,15 @@ pub async fn handler(
     // The original's client sends JSON under the content type of a form, or nothing at all.
     Lenient(body): Lenient<Request>,
 ) -> ApiResult<impl IntoResponse> {
-    let reason = storable(body.and_then(|body| body.reason));
-    let scope = scope(&caller, Permission::TasksManageAll);
+    let (reason, force) = body.map_or((None, false), |body| (body.reason, body.force.unwrap_or(false)));
+    let reason = storable(reason);
+    let scope = scope(&caller, Permission::TasksManageAll).into();
     let now = state.clock.database_override();
     for _ in 0..TRIES {
-        let done = database(&state, async |conn| tasks::cancel(conn, id, scope, &reason, now).await).await;
-        let (status, message) = match done.map_err(TaskError::from)?.ok_or(TaskError::NotFound)? {
+        let terms = CancelTerms { scope, reason: &reason, force, audit: None };
+        let done = database(&state, async |conn| tasks::cancel_many(conn, &[id], &terms, now).await).await;
+        let (_, outcome) = done.map_err(TaskError::from)?.pop().ok_or(TaskError::NotFound)?;
+        let (status, message) = match outcome {
             Cancelled::Ended(step_of) => {
                 if let Some(id) = step_of {
                     workflow::take_further(&state, id).await;
@@ -91,8 +95,8 @@ pub async fn handler(
 pub fn describe(op: &mut Operation<'_>) {
     op.named("cancelTask", "Cancel a task")
         .detail(
-            "At once while it waits, within about a second while it runs. The body may be missing, and its \
-                 `Content-Type` may be anything. Members that are not known are ignored.",
+            "At once while it waits, within about a second while it runs; with `force` at once in any case. The body may \
+                 be missing, and its `Content-Type` may be anything. Members that are not known are ignored.",
         )
         .example(json!({"reason": "no longer needed"}))
         .answers::<Response>("It is cancelled, or will be.")

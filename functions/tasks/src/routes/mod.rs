@@ -1,14 +1,18 @@
 //! One endpoint a file.
 
 pub mod batch;
+pub mod bulk;
 pub mod cancel;
 pub mod chain;
+pub mod dead;
+pub mod drain;
 pub mod list;
 pub mod logs;
 pub mod pause;
 pub mod queues;
 pub mod result;
 pub mod resume;
+pub mod retry;
 pub mod schedules;
 pub mod stats;
 pub mod status;
@@ -16,12 +20,20 @@ pub mod submit;
 pub mod types;
 pub mod workflows;
 
+use std::{collections::BTreeMap, time::Duration};
+
+use halyard_domain::{Lane, task::MAX_SEND_DELAY};
+use halyard_jobs::doorbell::{self, TraceIds};
 use halyard_store::{Connection, StoreError};
 
 use crate::state::AppState;
 
 /// The longest that the database may take over one request.
-const DATABASE: std::time::Duration = std::time::Duration::from_secs(5);
+const DATABASE: Duration = Duration::from_secs(5);
+/// How long the queue may take for many doorbells; beat repairs what it does not take in time.
+const MANY_BELLS: Duration = Duration::from_secs(2);
+/// So many tasks are rung for at once; the outbox has the rest, and beat rings for them.
+const BELLS: usize = 200;
 
 /// Calls the database, within [`DATABASE`].
 pub async fn database<T>(
@@ -33,4 +45,19 @@ pub async fn database<T>(
         call(&mut conn).await
     })
     .await
+}
+
+/// Rings for new tasks that are due soon enough for a delayed message, the first [`BELLS`] of them.
+async fn ring_for(state: &AppState, new: impl Iterator<Item = (Lane, chrono::Duration)>, ids: &TraceIds) {
+    let mut bells = BTreeMap::<Lane, Vec<_>>::new();
+    for (lane, delay) in new.filter(|(_, delay)| *delay <= MAX_SEND_DELAY).take(BELLS) {
+        let delay = delay.to_std().unwrap_or_default();
+        bells.entry(lane).or_default().push(doorbell::message(lane, delay, ids));
+    }
+    for (lane, messages) in bells {
+        let rung = doorbell::ring_all(&*state.queue, &state.queues, lane, &messages, MANY_BELLS).await;
+        if let Err(error) = rung {
+            tracing::warn!(%error, %lane, "doorbells were not taken; beat will ring");
+        }
+    }
 }

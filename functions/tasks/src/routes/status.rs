@@ -2,7 +2,7 @@
 
 use axum::{extract::State, response::IntoResponse};
 use chrono::{DateTime, Utc};
-use halyard_domain::{Lane, Priority, TaskId, authz::Permission, task::TaskState};
+use halyard_domain::{Lane, Priority, TaskId, WorkflowId, authz::Permission, task::TaskState};
 use halyard_http::{ApiResult, AppPath, Caller, openapi::Operation, success};
 use halyard_store::tasks::{self, TaskEvent, TaskRecord};
 use schemars::JsonSchema;
@@ -33,6 +33,12 @@ struct Response {
     result: Option<Box<RawValue>>,
     error: Option<ErrorView>,
     cancel_requested: bool,
+    /// The workflow that it is a step of.
+    batch_id: Option<WorkflowId>,
+    /// The task that it tries again.
+    retry_of: Option<TaskId>,
+    /// The task that tries it again.
+    retried_as: Option<TaskId>,
     created_at: DateTime<Utc>,
     scheduled_for: DateTime<Utc>,
     completed_at: Option<DateTime<Utc>>,
@@ -117,7 +123,8 @@ fn respond(task: TaskRecord, events: Vec<TaskEvent>, now: DateTime<Utc>) -> Resp
             running_time: task.attempt_at.zip(until).map(|(from, to)| view::seconds(from, to)),
             attempt: task.attempt,
             max_retries: task.retry.max_retries,
-            retry_count: (task.attempt - 1).max(0),
+            // A slice that handed over is an attempt, and no retry.
+            retry_count: task.failures.saturating_add(task.lost_leases).min(task.attempt - 1).max(0),
             timeout: task.timeout_s,
             memory_usage: None,
             cpu_usage: None,
@@ -141,6 +148,9 @@ fn respond(task: TaskRecord, events: Vec<TaskEvent>, now: DateTime<Utc>) -> Resp
         result: task.result,
         error: task.error.map(|text| ErrorView::new(text, state)),
         cancel_requested: task.cancel_requested,
+        batch_id: task.workflow,
+        retry_of: task.retry_of,
+        retried_as: task.retried_as,
         created_at: task.created_at,
         scheduled_for: task.available_at,
         completed_at: task.ended_at,

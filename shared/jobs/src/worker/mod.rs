@@ -4,6 +4,7 @@
 mod attempt;
 mod batch;
 mod decision;
+mod limits;
 mod tell;
 
 use std::{sync::Arc, time::Duration};
@@ -13,8 +14,9 @@ use halyard_domain::{Clock, Entropy, Lane};
 use halyard_store::{Pool, StoreError, tasks, within};
 use tokio::time::Instant;
 
-pub use attempt::{Ended, run as run_attempt};
+pub use attempt::{Ended, Limit, run as run_attempt};
 pub use decision::{MAX_RESULT, finish_of, refuse};
+pub use limits::{LaneLimit, LaneLimits};
 
 use crate::{doorbell::LaneQueues, registry::Registry};
 
@@ -40,6 +42,8 @@ pub struct Worker {
     pub entropy: Arc<Entropy>,
     /// How long a lease lasts unless it is renewed.
     pub lease: Duration,
+    /// What each lane may take.
+    pub limits: LaneLimits,
     /// How often leases are renewed; progress, checkpoints and cancellations travel with the renewal.
     pub renew_every: Duration,
     /// Who this is, as claims and statistics name it.
@@ -70,17 +74,6 @@ pub struct Heard {
     pub count: usize,
 }
 
-impl Heard {
-    /// How many tasks an invocation takes: as many as were rung for, but no more than run side by side.
-    fn limit(self, lane: Lane) -> usize {
-        let side_by_side = if lane == Lane::Long { 1 } else { SIDE_BY_SIDE };
-        self.count.min(side_by_side.max(self.messages))
-    }
-}
-
-/// Tasks of an ordinary lane that run side by side in one invocation: `BatchSize` in the template.
-const SIDE_BY_SIDE: usize = 10;
-
 impl Worker {
     /// Claims tasks of `lane`, as many as were rung for and can run side by side, and sees each to the end of an attempt;
     /// the rest is rung for again. `deadline` is when the invocation ends, whatever happens.
@@ -89,7 +82,8 @@ impl Worker {
     /// When nothing could be claimed because the database failed: no decision was reached, and the doorbells should
     /// come again. Once tasks are claimed this does not fail any more: what cannot be committed is left to the leases.
     pub async fn run_batch(&self, lane: Lane, heard: Heard, deadline: Instant) -> Result<Outcome, StoreError> {
-        let limit = heard.limit(lane);
+        let of = self.limits.of(lane);
+        let limit = heard.count.min(of.side_by_side);
         let mut claimed = self.claim(lane, limit).await?;
         // Fewer tasks than doorbells: spare doorbells, or this one. A claim sees what was committed when it began; a task
         // that came while it looked may have rung for another worker, who took one that this claim had seen. Then that
@@ -103,7 +97,7 @@ impl Worker {
         }
         let left = heard.count.saturating_sub(limit);
         let full = claimed.len() == limit;
-        let batch = batch::Batch::new(self, claimed, deadline).run();
+        let batch = batch::Batch::new(self, claimed, deadline, of.margin).run();
         if left == 0 || !full {
             return Ok(batch.await);
         }

@@ -1,4 +1,4 @@
-//! What follows a commit: doorbells for retries, and workflows that go on.
+//! What follows a commit: doorbells for what can run now, or soon, and workflows that go on.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -41,17 +41,21 @@ pub async fn pass_on(worker: &Worker, lane: Lane, count: usize, messages: usize)
     }
 }
 
-/// Rings for retries that are due soon enough for a delayed message; beat rings for those that are not.
-pub async fn ring_for_retries(worker: &Worker, rows: Vec<FinishedRow>) {
+/// Rings for what is tried again soon enough for a delayed message (beat rings for what is not), and for tasks that waited for
+/// one with the same key to end.
+pub async fn ring_for(worker: &Worker, rows: Vec<FinishedRow>) {
     let mut bells = BTreeMap::<Lane, Vec<Outgoing>>::new();
     for row in rows {
+        for lane in row.wakes {
+            bells.entry(lane).or_default().push(doorbell::message(lane, Duration::ZERO, &TraceIds::default()));
+        }
         let Some(delay) = row.delay.filter(|delay| *delay <= MAX_SEND_DELAY) else { continue };
         let ids = TraceIds { request_id: row.request_id, traceparent: row.traceparent };
         bells.entry(row.lane).or_default().push(doorbell::message(row.lane, delay.to_std().unwrap_or_default(), &ids));
     }
     for (lane, messages) in bells {
         if let Err(error) = doorbell::ring_all(&*worker.queue, &worker.queues, lane, &messages, QUEUE).await {
-            tracing::warn!(%error, %lane, count = messages.len(), "doorbells of retries were not taken; beat will ring");
+            tracing::warn!(%error, %lane, count = messages.len(), "doorbells were not taken; beat will ring");
         }
     }
 }

@@ -1,12 +1,17 @@
 //! Accepting tasks.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use halyard_domain::{Lane, Priority, TaskId, UserId, WorkflowId, retry::RetryPolicy, task::TaskState};
 use serde_json::value::RawValue;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::{Now, Result, StoreError, rows::parse};
+use crate::{
+    Now, Result, StoreError,
+    rows::{parse, priority, seconds},
+};
 
 /// Positions further back than this are not counted: a submit costs the same before a short queue and a long one.
 pub(crate) const POSITIONS: i64 = 20;
@@ -57,6 +62,9 @@ pub struct Ties {
     pub unique_key: Option<String>,
     /// How many tasks of a user with the same key run at once.
     pub concurrency: Option<Concurrency>,
+    /// A client submits it now: a lane that is being drained refuses it. What follows from tasks that are there, or from a
+    /// schedule, is accepted.
+    pub by_client: bool,
 }
 
 /// A task's place in a workflow.
@@ -96,9 +104,31 @@ pub struct Submitted {
     pub available_at: DateTime<Utc>,
     /// `available_at` minus `created_at`: the doorbell's delay by the database's clock.
     pub delay: chrono::Duration,
+    /// It was not accepted: this task, which has not ended, has its unique key.
+    pub instead: Option<Holder>,
+    /// How long tasks of its type take on average; `None` when none has ended yet.
+    pub usual: Option<chrono::Duration>,
     /// 1 is next in its lane. An estimate (later tasks of a better priority may overtake); `None` when it is far back.
     pub queue_position: Option<i64>,
 }
+
+/// The task that has a unique key, where another has asked for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// Its type.
+    pub task_type: String,
+    /// Its lane.
+    pub lane: Lane,
+    /// Its place there.
+    pub priority: Priority,
+    /// Not to be started after.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// The longest run of one try, in seconds.
+    pub timeout_s: i32,
+}
+
+/// Who has a unique key may end, and another take it, while it is looked up: so often it is tried.
+const TRIES: usize = 4;
 
 /// Accepts one task: [`submit_many`] of one.
 ///
@@ -112,12 +142,93 @@ pub async fn submit(conn: &mut PgConnection, task: &NewTask, now: Now) -> Result
 /// Accepts tasks, all or none, in one statement: rows, first events, doorbells owed, and the statistics' deltas. The
 /// answers come in the order of the tasks.
 ///
+/// One whose unique key a task of the same user has that has not ended, perhaps one before it in `tasks`, is not accepted: the
+/// answer is about that one ([`Submitted::instead`]). Its neighbours are.
+///
 /// A task due later than a queue can delay a message is left to beat, which rings some seconds before it is due.
 ///
 /// # Errors
-/// `Conflict(TaskIdTaken)` when a task with one of the ids exists.
+/// `Conflict(TaskIdTaken)` when a task with one of the ids exists, `Conflict(LaneDraining)` when a client's lane is being
+/// drained.
 pub async fn submit_many(conn: &mut PgConnection, tasks: &[NewTask], now: Now) -> Result<Vec<Submitted>> {
-    insert(conn, tasks, None, now).await
+    let mut answers: Vec<Option<Submitted>> = vec![None; tasks.len()];
+    for _ in 0..TRIES {
+        let open: Vec<_> = (0..tasks.len()).filter(|&i| answers[i].is_none()).collect();
+        if open.is_empty() {
+            break;
+        }
+        let places: HashMap<TaskId, usize> = open.iter().map(|&i| (tasks[i].id, i)).collect();
+        // The whole list at first; then those whose key was taken and is free again.
+        let accepted = if open.len() == tasks.len() {
+            insert(conn, tasks, None, now).await?
+        } else {
+            let rest: Vec<_> = open.iter().map(|&i| tasks[i].clone()).collect();
+            insert(conn, &rest, None, now).await?
+        };
+        for accepted in accepted {
+            if let Some(&place) = places.get(&accepted.id) {
+                answers[place] = Some(accepted);
+            }
+        }
+        let left = open.into_iter().filter(|&i| answers[i].is_none());
+        let keyed = left.filter_map(|i| tasks[i].ties.unique_key.as_deref().map(|key| (i, tasks[i].user_id, key)));
+        holders(conn, &keyed.collect::<Vec<_>>(), &mut answers).await?;
+    }
+    let answered: Option<Vec<_>> = answers.into_iter().collect();
+    answered.ok_or_else(|| StoreError::unavailable("a unique key changed hands again and again"))
+}
+
+/// Notes who has the unique keys that are asked for: `(place, user, key)`.
+async fn holders(
+    conn: &mut PgConnection,
+    asked: &[(usize, UserId, &str)],
+    answers: &mut [Option<Submitted>],
+) -> Result<()> {
+    if asked.is_empty() {
+        return Ok(());
+    }
+    let places: Vec<_> = asked.iter().map(|(place, ..)| i64::try_from(*place).unwrap_or(i64::MAX)).collect();
+    let users: Vec<_> = asked.iter().map(|(_, user, _)| user.0).collect();
+    let keys: Vec<_> = asked.iter().map(|(.., key)| *key).collect();
+    let rows = sqlx::query!(
+        r#"
+        select g.place as "place!", t.id, t.task_type, t.state, t.lane, t.priority, t.created_at, t.available_at,
+               t.expires_at, t.timeout_s,
+               (select s.seconds / nullif(s.timed, 0) from stat_totals s
+                where s.user_id = 0 and s.task_type = t.task_type) as usual
+        from unnest($1::bigint[], $2::bigint[], $3::text[]) as g (place, user_id, key)
+            join tasks t on t.user_id = g.user_id and t.unique_key = g.key and t.unique_key is not null
+                        and t.state in ('queued', 'scheduled', 'running', 'retrying')
+        "#,
+        &places,
+        &users,
+        &keys as &[&str],
+    )
+    .fetch_all(conn)
+    .await?;
+    for row in rows {
+        let holder = Holder {
+            task_type: row.task_type,
+            lane: parse(&row.lane)?,
+            priority: priority(row.priority)?,
+            expires_at: row.expires_at,
+            timeout_s: row.timeout_s,
+        };
+        let answer = usize::try_from(row.place).ok().and_then(|place| answers.get_mut(place));
+        if let Some(answer) = answer {
+            *answer = Some(Submitted {
+                id: TaskId(row.id),
+                state: parse(&row.state)?,
+                created_at: row.created_at,
+                available_at: row.available_at,
+                delay: chrono::Duration::zero(),
+                instead: Some(holder),
+                usual: row.usual.map(seconds),
+                queue_position: None,
+            });
+        }
+    }
+    Ok(())
 }
 
 /// A workflow that comes with its tasks, as the statement takes it.
@@ -133,7 +244,7 @@ pub(crate) struct Belonging {
 
 /// The one statement that accepts tasks. Whoever accepts them together with something else, and only if that happens, says so:
 /// `$before` are further parts of the `with`, a comma behind each, `$only` is a condition on the task `g` that may ask them,
-/// and what they are given comes last, from `$37` on.
+/// and what they are given comes last, from `$38` on.
 macro_rules! accept {
     ($columns:expr, $workflow:expr, $edges:expr, $now:expr, $before:literal, $only:literal $(, $more:expr)* $(,)?) => {
     sqlx::query_as!(
@@ -177,8 +288,11 @@ macro_rules! accept {
                    now, available_at, available_at + priority * make_interval(secs => $17),
                    input::json, resources::json, callbacks::json, max_retries, retry_delay_s, exponential_backoff,
                    timeout_s, expires_at, scheduled_for, request_id, traceparent, retry_of, workflow_id, step,
-                   unique_key, concurrency_key, concurrency_limit
-            from given where workflow_id is null or exists (select from workflow)
+                   case when workflow_id is null then unique_key end, concurrency_key, concurrency_limit
+            from given, (select refuse_if_draining($37) as open) lanes
+            where lanes.open and (workflow_id is null or exists (select from workflow))
+            on conflict (user_id, unique_key)
+                where unique_key is not null and state in ('queued', 'scheduled', 'running', 'retrying') do nothing
             returning id, user_id, task_type, lane, state, created_at, available_at, claim_order
         ), step as (
             insert into workflow_steps (workflow_id, step, task_id, waits_for, generation, name, takes)
@@ -208,10 +322,12 @@ macro_rules! accept {
             select user_id, task_type, date_trunc('hour', created_at, 'UTC'), count(*) from task group by 1, 2, 3
         )
         select t.id as "id!", t.state as "state!", t.created_at as "created_at!", t.available_at as "available_at!",
+               (select s.seconds / nullif(s.timed, 0) from stat_totals s
+                where s.user_id = 0 and s.task_type = t.task_type) as usual,
                case when $32::json is null then (select count(*) from (
                     select from tasks w
                     where w.lane = t.lane and w.state in ('queued', 'scheduled', 'retrying')
-                      and w.claim_order < t.claim_order
+                      and w.concurrency_key is null and w.claim_order < t.claim_order
                     order by w.claim_order desc limit $20) ahead) else $20 end as "ahead!"
         from task t
         "#,
@@ -251,6 +367,7 @@ macro_rules! accept {
         &$edges.after,
         &$edges.needs_success,
         &$edges.gives,
+        &$columns.entered as &[&str],
         $($more),*
     )
     };
@@ -263,6 +380,7 @@ pub(crate) struct Accepted {
     pub(crate) state: String,
     pub(crate) created_at: DateTime<Utc>,
     pub(crate) available_at: DateTime<Utc>,
+    pub(crate) usual: Option<f64>,
     pub(crate) ahead: i64,
 }
 
@@ -276,11 +394,13 @@ pub(crate) fn submitted(rows: Vec<Accepted>, order: &[Uuid]) -> Result<Vec<Submi
             created_at: row.created_at,
             available_at: row.available_at,
             delay: row.available_at - row.created_at,
+            instead: None,
+            usual: row.usual.map(seconds),
             queue_position: (row.ahead < POSITIONS).then_some(row.ahead + 1),
         });
     }
     if accepted.len() > 1 {
-        let place: std::collections::HashMap<Uuid, usize> = order.iter().enumerate().map(|(i, id)| (*id, i)).collect();
+        let place: HashMap<Uuid, usize> = order.iter().enumerate().map(|(i, id)| (*id, i)).collect();
         accepted.sort_by_key(|a| place.get(&a.id.0).copied());
     }
     Ok(accepted)
@@ -338,6 +458,8 @@ pub(crate) struct Columns<'a> {
     pub(crate) waits_for: Vec<i32>,
     pub(crate) step_name: Vec<Option<&'a str>>,
     pub(crate) takes: Vec<bool>,
+    /// The lanes that clients submit to.
+    pub(crate) entered: Vec<&'a str>,
     pub(crate) unique_key: Vec<Option<&'a str>>,
     pub(crate) concurrency_key: Vec<Option<&'a str>>,
     pub(crate) concurrency_limit: Vec<Option<i16>>,
@@ -371,6 +493,11 @@ impl<'a> Columns<'a> {
             waits_for: column(tasks, |t| t.ties.step.as_ref().map_or(0, |step| step.waits_for)),
             step_name: column(tasks, |t| t.ties.step.as_ref().and_then(|step| step.name.as_deref())),
             takes: column(tasks, |t| t.ties.step.as_ref().is_some_and(|step| step.takes)),
+            entered: {
+                let mut lanes: Vec<_> = tasks.iter().filter(|t| t.ties.by_client).map(|t| t.lane.as_str()).collect();
+                lanes.dedup();
+                lanes
+            },
             unique_key: column(tasks, |t| t.ties.unique_key.as_deref()),
             concurrency_key: column(tasks, |t| t.ties.concurrency.as_ref().map(|c| c.key.as_str())),
             concurrency_limit: column(tasks, |t| t.ties.concurrency.as_ref().map(|c| c.limit)),

@@ -18,7 +18,7 @@ use halyard_jobs::{
 };
 use halyard_store::{
     Constraint, StoreError,
-    tasks::{self, NewTask, Submitted, Ties},
+    tasks::{self, Holder, NewTask, Submitted, Ties},
     within,
 };
 use schemars::JsonSchema;
@@ -37,12 +37,12 @@ pub const QUEUE: Duration = Duration::from_secs(1);
 #[derive(Debug, Serialize, JsonSchema)]
 struct Response {
     task_id: TaskId,
-    task_type: &'static str,
+    task_type: String,
     status: TaskState,
     #[schemars(with = "Priority")]
     priority: i16,
     lane: Lane,
-    /// Nobody can know.
+    /// Seconds that tasks of its type took on average; null before one has ended.
     estimated_duration: Option<f64>,
     /// An estimate; null when far back.
     queue_position: Option<i64>,
@@ -51,8 +51,11 @@ struct Response {
     /// When it may start.
     scheduled_for: DateTime<Utc>,
     expires_at: Option<DateTime<Utc>>,
-    /// Of one attempt, in seconds.
+    /// Of one try, in seconds.
     timeout: i32,
+    /// Nothing new: this is the task that has the `unique_key`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    deduplicated: bool,
 }
 
 /// Accepts a task. Once this answers 200 the task is durable, whatever becomes of its doorbell.
@@ -67,7 +70,8 @@ pub async fn handler(
     let trace = TraceIds { request_id: Some(info.request_id().to_string()), traceparent: Some(info.traceparent()) };
     let task = new_task(&state, &caller, TaskId(ids.make()), task_type, request, &trace);
     let id = task.id;
-    let (priority, lane, expires_at, timeout) = (task.priority.get(), task.lane, task.expires_at, task.timeout_s);
+    let (priority, lane, expires_at, timeout) = (task.priority, task.lane, task.expires_at, task.timeout_s);
+    state.gate.check(caller.user_id, lane, state.clock.now())?;
     let now = state.clock.database_override();
     let accepted = match within(DATABASE, state.intake.submit(task, now)).await {
         Err(StoreError::Conflict(Constraint::TaskIdTaken)) if ids.again() => {
@@ -75,20 +79,29 @@ pub async fn handler(
         }
         accepted => accepted.map_err(TaskError::from)?,
     };
-    ring(&state, lane, &accepted, &trace).await;
+    let deduplicated = accepted.instead.is_some();
+    if !deduplicated {
+        ring(&state, lane, &accepted, &trace).await;
+        if accepted.queue_position.is_none() {
+            state.gate.count(&state, caller.user_id, lane).await;
+        }
+    }
+    let new = Holder { task_type: task_type.task_type().to_owned(), lane, priority, expires_at, timeout_s: timeout };
+    let Holder { task_type, lane, priority, expires_at, timeout_s } = accepted.instead.unwrap_or(new);
     let data = Response {
         task_id: accepted.id,
-        task_type: task_type.task_type(),
+        task_type,
         status: accepted.state,
-        priority,
+        priority: priority.get(),
         lane,
-        estimated_duration: None,
+        estimated_duration: accepted.usual.map(|usual| view::round(usual.as_seconds_f64())),
         queue_position: accepted.queue_position,
         worker_assignment: "pending",
         created_at: accepted.created_at,
         scheduled_for: accepted.available_at,
         expires_at,
-        timeout,
+        timeout: timeout_s,
+        deduplicated,
     };
     Ok(success(data).links(view::links(accepted.id)).top_level("task_id", accepted.id.to_string()))
 }
@@ -112,6 +125,8 @@ pub fn describe(op: &mut Operation<'_>) {
         .answers::<Response>("The task was accepted.")
         .links()
         .beside::<TaskId>("task_id")
+        .problem(429, "queue_full", "as many tasks wait as may, of the caller's or in the lane")
+        .problem(503, "lane_draining", "the lane is being drained")
         .leads_to("getTask", "id", "/data/task_id")
         .leads_to("getTaskResult", "id", "/data/task_id")
         .leads_to("getTaskLog", "id", "/data/task_id")
@@ -162,6 +177,7 @@ pub fn new_task(
 ) -> NewTask {
     let now = state.clock.now();
     let priority = request.priority();
+    let concurrency = request.concurrency();
     NewTask {
         id,
         user_id: caller.user_id,
@@ -177,7 +193,7 @@ pub fn new_task(
         scheduled_for: request.scheduled_for.map(|at| at.with_timezone(&Utc)),
         request_id: trace.request_id.clone(),
         traceparent: trace.traceparent.clone(),
-        ties: Ties::default(),
+        ties: Ties { unique_key: request.unique_key, concurrency, by_client: true, ..Ties::default() },
     }
 }
 

@@ -3,6 +3,7 @@
 use chrono::{DateTime, FixedOffset, Utc};
 use halyard_domain::{Priority, retry::RetryPolicy};
 use halyard_http::{Validate, Violations, is_rfc3339};
+use halyard_store::tasks::Concurrency;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, value::RawValue};
@@ -15,6 +16,10 @@ pub const MAX_TIMEOUT: i32 = 86_400;
 pub const YEAR: i64 = 31_536_000;
 /// The deepest nesting of `data`: what PostgreSQL and every client can take.
 const MAX_DEPTH: usize = 100;
+/// The longest key, in characters.
+const MAX_KEY: usize = 200;
+/// The greatest `concurrency_limit`.
+const MAX_CONCURRENCY: i64 = 100;
 /// The largest `resources`, in fields.
 pub const MAX_RESOURCES: usize = 50;
 
@@ -41,9 +46,16 @@ pub struct Request {
     pub expires_in: Option<i64>,
     /// When it may start.
     pub scheduled_for: Option<DateTime<FixedOffset>>,
-    /// Not supported yet: null.
-    #[schemars(with = "Option<()>")]
-    unique_key: Option<Value>,
+    /// While a task of the caller's with this key has not ended, a second one is not accepted: the answer is about the first,
+    /// and `deduplicated`.
+    #[schemars(length(min = 1, max = MAX_KEY))]
+    pub unique_key: Option<String>,
+    /// Of the caller's tasks with this key only `concurrency_limit` run at once; the others wait.
+    #[schemars(length(min = 1, max = MAX_KEY))]
+    concurrency_key: Option<String>,
+    /// 1 when it is not given.
+    #[schemars(range(min = 1, max = MAX_CONCURRENCY))]
+    concurrency_limit: Option<i64>,
 }
 
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
@@ -146,6 +158,12 @@ impl Request {
     pub fn priority(&self) -> Priority {
         priority(self.priority)
     }
+
+    /// What it shares with others.
+    pub fn concurrency(&self) -> Option<Concurrency> {
+        let limit = self.concurrency_limit.and_then(|n| n.try_into().ok()).unwrap_or(1);
+        self.concurrency_key.clone().map(|key| Concurrency { key, limit })
+    }
 }
 
 impl Validate for Request {
@@ -162,8 +180,19 @@ impl Validate for Request {
         options.check(violations);
         let sayable = self.scheduled_for.is_none_or(|at| is_rfc3339(at.with_timezone(&Utc)));
         violations.check(sayable, "/scheduled_for", "out_of_range", "must be in the years 0 to 9999");
-        if self.unique_key.as_ref().is_some_and(|key| !key.is_null()) {
-            violations.add("/unique_key", "not_supported", "is not supported yet");
+        if let Some(limit) = self.concurrency_limit {
+            let holds = (1..=MAX_CONCURRENCY).contains(&limit);
+            let rule = format!("must be between 1 and {MAX_CONCURRENCY}");
+            violations.check(holds, "/concurrency_limit", "out_of_range", rule);
+        }
+        for (pointer, key) in [("/unique_key", &self.unique_key), ("/concurrency_key", &self.concurrency_key)] {
+            let Some(key) = key else { continue };
+            let fits = (1..=MAX_KEY).contains(&key.chars().count());
+            violations.check(fits, pointer, "out_of_range", format!("must have 1 to {MAX_KEY} characters"));
+            violations.check(!key.contains('\0'), pointer, "invalid_characters", "may not hold NUL");
+        }
+        if self.concurrency_limit.is_some() && self.concurrency_key.is_none() {
+            violations.add("/concurrency_key", "required", "is required beside concurrency_limit");
         }
     }
 }
