@@ -12,8 +12,8 @@ use halyard_cloud::{
     secrets::SecretRef,
 };
 use halyard_config::{
-    AuthConfig, AuthorizerConfig, BeatConfig, ConfigError, FromVars as _, MigrateConfig, StatusConfig, TasksConfig,
-    UsersConfig, Vars, WorkerConfig,
+    AuthConfig, AuthorizerConfig, BeatConfig, ConfigError, FromVars as _, MigrateConfig, NotifierConfig, StatusConfig,
+    TasksConfig, UsersConfig, Vars, WorkerConfig,
 };
 use halyard_domain::Lane;
 use halyard_gateway::template::{Grants, Inputs, Statement, Template};
@@ -238,6 +238,7 @@ fn reads(function: &str, variable: &str, vars: &Vars) -> bool {
             "StatusFunction" => StatusConfig::load(vars).map(drop),
             "WorkerFunction" => WorkerConfig::load(vars).map(drop),
             "BeatFunction" => BeatConfig::load(vars).map(drop),
+            "NotifierFunction" => NotifierConfig::load(vars).map(drop),
             "MigrateFunction" => MigrateConfig::load(vars).map(drop),
             "AuthorizerFunction" => AuthorizerConfig::load(vars).map(drop),
             other => panic!("{other} is new: say here which configuration it reads"),
@@ -324,7 +325,8 @@ fn only_who_signs_can_read_the_private_key() {
         for (function, grants) in grants_of(&text(), parameters) {
             let reads = |secret: &str| allowed(&grants).iter().any(|(_, resource)| resource.contains(secret));
             assert_eq!(reads("/token-signing-key-"), function == "AuthFunction", "{function}");
-            assert_eq!(reads("/accounts-"), function == "AuthFunction", "{function}");
+            let opens = ["AuthFunction", "NotifierFunction"].contains(&function.as_str());
+            assert_eq!(reads("/accounts-"), opens, "{function}");
             let verifies = ["AuthFunction", "AuthorizerFunction", "MigrateFunction"].contains(&function.as_str());
             assert_eq!(reads("/token-keys-"), verifies && parameters.is_empty(), "{function}");
         }

@@ -30,6 +30,7 @@ mod template;
 mod tracing_ids;
 mod users;
 mod watch;
+mod webhooks;
 mod workflows;
 
 /// Compares an answer with the snapshot of this name, beside the test's file.

@@ -59,6 +59,9 @@ pub enum AuthError {
     /// What is stored as a second factor cannot be read with the present key.
     #[error("the second factor of user {0} cannot be decrypted")]
     Undecipherable(UserId),
+    /// A key pair could not be made, which never happens.
+    #[error("no key pair could be made")]
+    NoKeys,
     /// The new password is the old one.
     #[error("the new password is the present one")]
     SamePassword,
@@ -163,7 +166,7 @@ impl From<AuthError> for Problem {
             AuthError::NoSecondFactor(what) => {
                 Self::conflict("two_factor_missing", format!("the account has no second factor to {what}"))
             }
-            AuthError::Undecipherable(_) => Self::internal(&error),
+            AuthError::Undecipherable(_) | AuthError::NoKeys => Self::internal(&error),
             AuthError::SamePassword => {
                 let detail = "is the password that the account has already";
                 Self::unprocessable(vec![FieldError::new("/new_password", "unchanged", detail)])

@@ -26,7 +26,7 @@ pub use state::AppState;
 pub fn routes() -> Routes<AppState> {
     use routes::{
         api_keys, forgot, jwks, login, logout, logout_all, page, password, profile, refresh, register, reset, sessions,
-        step_up, two_factor, validate, verification, verify,
+        step_up, two_factor, validate, verification, verify, webhook_secret,
     };
     Routes::new()
         .post("/auth/register", Access::Public, Rate::per_minute(5), register::handler)
@@ -70,6 +70,9 @@ pub fn routes() -> Routes<AppState> {
         .keyed_secret()
         .get("/auth/api-keys", Access::Bearer, Rate::per_minute(20), api_keys::list)
         .delete("/auth/api-keys/{id}", Access::Bearer, Rate::per_minute(20), api_keys::delete)
+        .get("/tasks/webhooks/secret", Access::Bearer, Rate::per_minute(20), webhook_secret::show)
+        .post("/tasks/webhooks/secret/rotate", Access::Bearer, Rate::per_minute(5), webhook_secret::rotate)
+        .unkeyed("its answer carries a secret, which takes the place of the one before")
         .get("/.well-known/jwks.json", Access::Public, Rate::none(), jwks::handler)
 }
 
@@ -77,7 +80,7 @@ pub fn routes() -> Routes<AppState> {
 pub fn operations() -> Operations<AppState> {
     use routes::{
         api_keys, forgot, jwks, login, logout, logout_all, page, password, profile, refresh, register, reset, sessions,
-        step_up, two_factor, validate, verification, verify,
+        step_up, two_factor, validate, verification, verify, webhook_secret,
     };
     Operations::of("Accounts and tokens", &routes())
         .on("POST /auth/register", register::handler, register::describe)
@@ -106,6 +109,8 @@ pub fn operations() -> Operations<AppState> {
         .on("DELETE /auth/api-keys/{id}", api_keys::delete, api_keys::describe_delete)
         .on("GET /auth/sessions", sessions::list, sessions::describe_list)
         .on("DELETE /auth/sessions/{id}", sessions::end, sessions::describe_end)
+        .on("GET /tasks/webhooks/secret", webhook_secret::show, webhook_secret::describe_show)
+        .on("POST /tasks/webhooks/secret/rotate", webhook_secret::rotate, webhook_secret::describe_rotate)
         .on("GET /.well-known/jwks.json", jwks::handler, jwks::describe)
 }
 

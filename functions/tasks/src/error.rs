@@ -52,6 +52,18 @@ pub enum TaskError {
     /// `If-Match` names another version.
     #[error("the schedule was changed meanwhile")]
     VersionMismatch,
+    /// No such webhook, or not the caller's.
+    #[error("there is no such delivery")]
+    NoSuchDelivery,
+    /// No webhook went there.
+    #[error("there is no such endpoint")]
+    NoSuchEndpoint,
+    /// It is to be repeated and has not ended.
+    #[error("the delivery has not ended yet")]
+    StillOwed,
+    /// It is to be repeated, and nothing is sent there.
+    #[error("the endpoint is disabled")]
+    EndpointDisabled,
     /// In a terminal state already.
     #[error("the task has ended: {0}")]
     Ended(TaskState),
@@ -111,6 +123,10 @@ impl From<TaskError> for Problem {
             TaskError::NoSuchSchedule => Self::not_found("there is no such schedule"),
             TaskError::TooManySchedules => Self::conflict("too_many_schedules", error.to_string()),
             TaskError::VersionMismatch => Self::precondition_failed(error.to_string()),
+            TaskError::NoSuchDelivery => Self::not_found("there is no such delivery"),
+            TaskError::NoSuchEndpoint => Self::not_found("there is no such endpoint"),
+            TaskError::StillOwed => Self::conflict("delivery_owed", error.to_string()),
+            TaskError::EndpointDisabled => Self::conflict("endpoint_disabled", error.to_string()),
             TaskError::Ended(_) => Self::conflict("task_ended", error.to_string()),
             TaskError::NotEnded(_) => Self::conflict("task_not_ended", error.to_string()).with_retry_after(1),
             TaskError::NoResult(_) => Self::conflict("no_result", error.to_string()),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use halyard_cloud::{table::TableName, task_logs::TaskLogs};
+use halyard_cloud::{CallbackBell, table::TableName, task_logs::TaskLogs};
 use halyard_config::TasksConfig;
 use halyard_domain::Lane;
 use halyard_jobs::{Registry, doorbell::LaneQueues};
@@ -32,6 +32,8 @@ pub async fn init(host: &Host) -> Result<Function, InitError> {
         pool,
         queue: host.queue().await?,
         queues: LaneQueues::from_urls(Lane::ALL.map(|lane| (lane, config.queues.url(lane)))),
+        callbacks: CallbackBell::new(host.queue().await?, &config.callbacks.url),
+        allowed: config.outbound.allowed,
         logs: TaskLogs::new(host.table().await?, TableName(config.tables.task_logs)),
         registry: Registry::standard(),
         clock: Arc::clone(&host.clock),

@@ -23,7 +23,7 @@ const NOW_AND_THEN: Rate = Rate::per_minute(6_000);
 pub fn routes() -> Routes<AppState> {
     use routes::{
         batch, bulk, cancel, chain, dead, drain, list, logs, pause, queues, result, resume, retry, schedules, stats, status,
-        submit, types, workflows,
+        submit, types, webhooks, workflows,
     };
     Routes::new()
         .post("/tasks/submit", Access::Bearer, OFTEN, submit::handler)
@@ -55,6 +55,13 @@ pub fn routes() -> Routes<AppState> {
         .get("/tasks/logs/{id}", Access::Bearer, NOW_AND_THEN, logs::handler)
         .post("/tasks/cancel/{id}", Access::Bearer, NOW_AND_THEN, cancel::handler)
         .unkeyed("it makes nothing: a task is cancelled once, and is asked to end as often as one likes")
+        .get("/tasks/webhooks/deliveries", Access::Bearer, NOW_AND_THEN, webhooks::deliveries::handler)
+        .get("/tasks/webhooks/deliveries/{id}", Access::Bearer, NOW_AND_THEN, webhooks::delivery::handler)
+        .post("/tasks/webhooks/deliveries/{id}/replay", Access::Bearer, NOW_AND_THEN, webhooks::replay::handler)
+        .unkeyed("a delivery that is owed is not owed twice: a second time is 409")
+        .get("/tasks/webhooks/endpoints", Access::Bearer, NOW_AND_THEN, webhooks::endpoints::handler)
+        .post("/tasks/webhooks/endpoints/enable", Access::Bearer, NOW_AND_THEN, webhooks::enable::handler)
+        .unkeyed("it makes nothing: an endpoint that is enabled twice is enabled")
         .get("/tasks/queues", Access::Bearer, NOW_AND_THEN, queues::handler)
         .post("/tasks/queues/{name}/pause", Access::Bearer, NOW_AND_THEN, pause::handler)
         .unkeyed("it makes nothing: a lane that is paused twice is paused")
@@ -76,7 +83,7 @@ pub fn routes() -> Routes<AppState> {
 pub fn operations() -> Operations<AppState> {
     use routes::{
         batch, bulk, cancel, chain, dead, drain, list, logs, pause, queues, result, resume, retry, schedules, stats, status,
-        submit, types, workflows,
+        submit, types, webhooks, workflows,
     };
     Operations::of("Tasks", &routes())
         .on("POST /tasks/submit", submit::handler, submit::describe)
@@ -98,6 +105,11 @@ pub fn operations() -> Operations<AppState> {
         .on("POST /tasks/bulk/retry", bulk::retry::handler, bulk::retry::describe)
         .on("GET /tasks/dead-letters", dead::list::handler, dead::list::describe)
         .on("POST /tasks/dead-letters/redrive", dead::redrive::handler, dead::redrive::describe)
+        .on("GET /tasks/webhooks/deliveries", webhooks::deliveries::handler, webhooks::deliveries::describe)
+        .on("GET /tasks/webhooks/deliveries/{id}", webhooks::delivery::handler, webhooks::delivery::describe)
+        .on("POST /tasks/webhooks/deliveries/{id}/replay", webhooks::replay::handler, webhooks::replay::describe)
+        .on("GET /tasks/webhooks/endpoints", webhooks::endpoints::handler, webhooks::endpoints::describe)
+        .on("POST /tasks/webhooks/endpoints/enable", webhooks::enable::handler, webhooks::enable::describe)
         .on("GET /tasks/queues", queues::handler, queues::describe)
         .on("POST /tasks/queues/{name}/pause", pause::handler, pause::describe)
         .on("POST /tasks/queues/{name}/drain", drain::handler, drain::describe)

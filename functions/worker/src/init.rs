@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use halyard_cloud::{table::TableName, task_logs::TaskLogs};
+use halyard_cloud::{CallbackBell, table::TableName, task_logs::TaskLogs};
 use halyard_config::WorkerConfig;
 use halyard_domain::Lane;
 use halyard_jobs::{
@@ -33,6 +33,7 @@ pub async fn init(host: &Host) -> Result<Function, InitError> {
         pool,
         queue: host.queue().await?,
         queues: LaneQueues::from_urls(Lane::ALL.map(|lane| (lane, config.queues.url(lane)))),
+        callbacks: CallbackBell::new(host.queue().await?, &config.callbacks.url),
         logs: TaskLogs::new(host.table().await?, TableName(config.tables.task_logs)),
         registry: Registry::standard(),
         clock: Arc::clone(&host.clock),

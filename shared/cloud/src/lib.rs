@@ -5,6 +5,7 @@
 
 pub mod api_keys;
 pub mod aws;
+pub mod callbacks;
 mod http;
 pub mod iam;
 pub mod idempotency;
@@ -20,6 +21,7 @@ pub mod table;
 pub mod task_logs;
 
 pub use api_keys::ApiKeys;
+pub use callbacks::CallbackBell;
 pub use idempotency::IdempotencyRecords;
 pub use key_store::KeyStore;
 pub use sessions::Sessions;

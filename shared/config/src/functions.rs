@@ -5,9 +5,9 @@ use std::time::Duration;
 use halyard_domain::Lane;
 
 use crate::{
-    AccountConfig, AdminConfig, CloudKind, DatabaseConfig, Environment, ForgotConfig, FromVars, KeyRotationConfig,
-    MailConfig, NodeConfig, PasswordConfig, QueueConfig, Reader, RedisConfig, SessionCacheConfig, SigningConfig,
-    TableConfig, TokenConfig,
+    AccountConfig, AdminConfig, CallbackQueueConfig, CloudKind, DatabaseConfig, Environment, ForgotConfig, FromVars,
+    KeyRotationConfig, MailConfig, NodeConfig, OutboundConfig, PasswordConfig, QueueConfig, Reader, RedisConfig,
+    SessionCacheConfig, SigningConfig, SourceConfig, TableConfig, TokenConfig,
 };
 
 /// What every function reads.
@@ -126,6 +126,10 @@ composed!(
         redis: RedisConfig,
         /// Doorbells.
         queues: QueueConfig,
+        /// Doorbells of webhooks.
+        callbacks: CallbackQueueConfig,
+        /// Where callbacks may lead.
+        outbound: OutboundConfig,
         /// Log lines.
         tables: TableConfig,
         /// How many tasks may wait.
@@ -156,12 +160,32 @@ composed!(
         database: DatabaseConfig,
         /// Doorbells of retries.
         queues: QueueConfig,
+        /// Doorbells of webhooks.
+        callbacks: CallbackQueueConfig,
         /// Log lines.
         tables: TableConfig,
         /// Leases.
         lease: LeaseConfig,
         /// What each lane may take.
         lanes: LanesConfig,
+    }
+);
+
+composed!(
+    /// functions/notifier.
+    NotifierConfig {
+        /// What every function reads.
+        common: CommonConfig,
+        /// Deliveries.
+        database: DatabaseConfig,
+        /// Doorbells of retries.
+        callbacks: CallbackQueueConfig,
+        /// Where webhooks may go.
+        outbound: OutboundConfig,
+        /// What opens the secrets that they are signed with.
+        account: AccountConfig,
+        /// What they name as their source.
+        source: SourceConfig,
     }
 );
 
@@ -180,6 +204,8 @@ composed!(
         session_cache: SessionCacheConfig,
         /// Doorbells.
         queues: QueueConfig,
+        /// Doorbells of webhooks.
+        callbacks: CallbackQueueConfig,
         /// Mail that is owed.
         mail: MailConfig,
     }

@@ -10,9 +10,10 @@ mod secret;
 pub mod settings;
 mod urls;
 mod vars;
+mod webhook;
 
 pub use functions::{
-    AuthConfig, AuthorizerConfig, BeatConfig, CommonConfig, LaneConfig, LanesConfig, LeaseConfig, MigrateConfig,
+    AuthConfig, AuthorizerConfig, BeatConfig, CommonConfig, LaneConfig, LanesConfig, LeaseConfig, MigrateConfig, NotifierConfig,
     StatusConfig, TasksConfig, UsersConfig, WaitingConfig, WorkerConfig,
 };
 pub use mail::{ForgotConfig, MailConfig};
@@ -23,3 +24,4 @@ pub use settings::{
     QueueConfig, RedisConfig, SessionCacheConfig, SigningConfig, TableConfig, TokenConfig,
 };
 pub use vars::Vars;
+pub use webhook::{CallbackQueueConfig, OutboundConfig, SourceConfig};

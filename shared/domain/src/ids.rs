@@ -107,6 +107,11 @@ ulid_id!(
     MailId,
     "mail_"
 );
+ulid_id!(
+    /// A webhook's delivery: `msg_` and the 26 characters of a ULID. The same at every attempt.
+    DeliveryId,
+    "msg_"
+);
 
 /// The host of an execution environment, as `/health/nodes` lists it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]

@@ -18,10 +18,9 @@ use halyard_cloud::{
     table::{DynamoTable, Table, TableName},
 };
 use halyard_config::{
-    CloudKind, CommonConfig, ConfigError, FromVars, MailConfig, QueueConfig, RedisConfig, TableConfig, TokenConfig,
-    Vars,
+    CloudKind, CommonConfig, ConfigError, FromVars, MailConfig, RedisConfig, TableConfig, TokenConfig, Vars,
 };
-use halyard_domain::{Clock, Entropy, Lane};
+use halyard_domain::{Clock, Entropy};
 use halyard_http::HttpContext;
 
 use crate::{RedisLimiter, StoredKeySet, StoredKeys, VerifierSessions};
@@ -119,8 +118,9 @@ impl Host {
         if let Some(twins) = self.twins()? {
             return Ok(twins.queue);
         }
-        let config: QueueConfig = self.config()?;
-        let urls = Lane::ALL.map(|lane| config.url(lane).to_owned());
+        // Those that the function was given: which it needs, its own configuration says.
+        let is_queue = |name: &str| name.starts_with("QUEUE_") && name.ends_with("_URL");
+        let urls = self.vars.iter().filter(|(name, _)| is_queue(name)).map(|(_, url)| url.to_owned());
         Ok(Arc::new(SqsQueue::with_urls(self.sdk(), urls)))
     }
 

@@ -23,6 +23,7 @@ pub mod second_factors;
 pub mod statistics;
 pub mod tasks;
 pub mod users;
+pub mod webhooks;
 pub mod workflows;
 
 pub use error::{Constraint, StoreError, within};

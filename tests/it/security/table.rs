@@ -22,6 +22,8 @@ pub enum ActsOn {
     Workflow,
     /// The schedule `{id}`.
     Schedule,
+    /// The webhook's delivery `{id}`.
+    Delivery,
     /// The lane `{name}`, which belongs to the platform.
     Lane,
     /// The account `{id}`, as those see it who look after all of them: a permission opens every one.
@@ -33,14 +35,14 @@ impl ActsOn {
     pub fn variable(self) -> Option<&'static str> {
         match self {
             Self::Nothing | Self::OwnThings => None,
-            Self::Session | Self::ApiKey | Self::Task | Self::Workflow | Self::Schedule | Self::Account => Some("{id}"),
+            Self::Session | Self::ApiKey | Self::Task | Self::Workflow | Self::Schedule | Self::Delivery | Self::Account => Some("{id}"),
             Self::Lane => Some("{name}"),
         }
     }
 
     /// Has it an owner, who alone may touch it?
     pub fn is_owned(self) -> bool {
-        matches!(self, Self::Session | Self::ApiKey | Self::Task | Self::Workflow | Self::Schedule)
+        matches!(self, Self::Session | Self::ApiKey | Self::Task | Self::Workflow | Self::Schedule | Self::Delivery)
     }
 }
 
@@ -189,6 +191,17 @@ const TABLE: &[Line] = &[
                "rate": 1, "not_before": "2026-01-01T00:00:00Z", "dry_run": true, "limit": 1})
     }),
     line("GET /tasks/stats", ActsOn::OwnThings).opened_by(Permission::TasksReadAll),
+    line("GET /tasks/webhooks/deliveries", ActsOn::OwnThings).opened_by(Permission::TasksReadAll),
+    line("GET /tasks/webhooks/deliveries/{id}", ActsOn::Delivery).opened_by(Permission::TasksReadAll),
+    line("POST /tasks/webhooks/deliveries/{id}/replay", ActsOn::Delivery).opened_by(Permission::TasksManageAll),
+    line("GET /tasks/webhooks/endpoints", ActsOn::OwnThings).opened_by(Permission::TasksReadAll),
+    line("POST /tasks/webhooks/endpoints/enable", ActsOn::OwnThings)
+        .opened_by(Permission::TasksManageAll)
+        .body(|_| json!({"url": "https://hooks.example/nowhere", "user_id": 1})),
+    line("GET /tasks/webhooks/secret", ActsOn::OwnThings).for_people(),
+    line("POST /tasks/webhooks/secret/rotate", ActsOn::OwnThings)
+        .for_people()
+        .body(|_| json!({"overlap_seconds": 60})),
     line("GET /tasks/queues", ActsOn::Nothing).needs(Permission::SystemManage),
     line("POST /tasks/queues/{name}/pause", ActsOn::Lane).needs(Permission::SystemManage),
     line("POST /tasks/queues/{name}/drain", ActsOn::Lane).needs(Permission::SystemManage),
@@ -257,6 +270,7 @@ impl Known {
             ActsOn::Task => "task_7ZZZZZZZZZZZZZZZZZZZZZZZZZ",
             ActsOn::Workflow => "wf_7ZZZZZZZZZZZZZZZZZZZZZZZZZ",
             ActsOn::Schedule => "sched_7ZZZZZZZZZZZZZZZZZZZZZZZZZ",
+            ActsOn::Delivery => "msg_7ZZZZZZZZZZZZZZZZZZZZZZZZZ",
             ActsOn::Lane => "low",
             ActsOn::Account => "999999999",
             ActsOn::Nothing | ActsOn::OwnThings => "",

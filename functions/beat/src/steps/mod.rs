@@ -10,6 +10,7 @@ pub mod nodes;
 pub mod outbox;
 pub mod schedules;
 pub mod statistics;
+pub mod webhooks;
 pub mod workflows;
 
 use std::time::Duration;

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::database;
+use super::{database, ring_for_webhooks};
 use crate::{
     error::TaskError,
     state::{AppState, scope},
@@ -85,6 +85,9 @@ pub async fn handler(
             Cancelled::TooLate(ended) if ended.is_terminal() => return Err(TaskError::Ended(ended).into()),
             Cancelled::TooLate(_) => continue,
         };
+        if status == TaskState::Cancelled {
+            ring_for_webhooks(&state).await;
+        }
         let data = Response { task_id: id, status, cancel_requested: true, message, reason };
         return Ok(success(data).links(view::links(id)));
     }

@@ -18,6 +18,7 @@ pub mod stats;
 pub mod status;
 pub mod submit;
 pub mod types;
+pub mod webhooks;
 pub mod workflows;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -59,5 +60,18 @@ async fn ring_for(state: &AppState, new: impl Iterator<Item = (Lane, chrono::Dur
         if let Err(error) = rung {
             tracing::warn!(%error, %lane, "doorbells were not taken; beat will ring");
         }
+    }
+}
+
+/// How long the queue may take; beat repairs what it does not take in time.
+const QUEUE: Duration = Duration::from_secs(1);
+
+/// Rings for webhooks if any are due, after something that may have owed some. What cannot be found out, beat finds out.
+async fn ring_for_webhooks(state: &AppState) {
+    let now = state.clock.database_override();
+    match database(state, async |conn| halyard_store::webhooks::overdue(conn, 1, now).await).await {
+        Ok(0) => {}
+        Ok(_) => state.callbacks.ring_or_leave(Duration::ZERO, QUEUE).await,
+        Err(error) => tracing::warn!(%error, "it is not known whether webhooks are due; beat will ring"),
     }
 }

@@ -15,10 +15,10 @@ pub use target::{LONGEST_URL, Target};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// Longer than [`LONGEST_URL`], or with characters that parsers disagree about.
-    #[error("must be a URL of {LONGEST_URL} printable characters at most")]
+    #[error("must be an http or https URL of {LONGEST_URL} characters at most, without white space")]
     Malformed,
     /// Not `http` or `https`.
-    #[error("must be an http or https URL")]
+    #[error("must be an http or https URL of {LONGEST_URL} characters at most")]
     Scheme,
     /// A name or a password in front of the host.
     #[error("may not carry a user name or a password")]

@@ -12,7 +12,7 @@ use futures::{
     stream::FuturesUnordered,
 };
 use halyard_cloud::task_logs::{LogLevel, LogLine};
-use halyard_domain::{TaskId, task::TaskState};
+use halyard_domain::{TaskId, task::TaskState, webhook};
 use halyard_store::{
     StoreError,
     tasks::{self, Claimed, Ending, Finish, FinishedRow, Renewal, Renewed},
@@ -40,6 +40,8 @@ const SHORTEST_SLICE: Duration = Duration::from_secs(1);
 const LOGS: Duration = Duration::from_secs(1);
 /// The first pause before a commit is tried again; it doubles.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
+/// Progress of a task is told this often at most: `domain::webhook::PROGRESS_EVERY`.
+const PROGRESS_EVERY: Duration = Duration::from_secs(webhook::PROGRESS_EVERY.num_seconds().unsigned_abs());
 /// The longest of these pauses.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
@@ -51,6 +53,8 @@ struct Attempt {
     began: DateTime<Utc>,
     began_at: Instant,
     running: bool,
+    /// When a webhook with its progress is due that has been rung for.
+    told_until: Option<Instant>,
 }
 
 enum Done {
@@ -155,6 +159,7 @@ impl<'a> Batch<'a> {
             began: self.worker.clock.now(),
             began_at: now,
             running: true,
+            told_until: None,
         });
     }
 
@@ -328,13 +333,31 @@ impl<'a> Batch<'a> {
             let attempt = &mut self.attempts[self.places[&renewal.id]];
             match renewed.iter().find(|row| row.id == renewal.id) {
                 None => attempt.handle.stop(Stop::LeaseLost),
-                Some(row) if row.cancel_requested && attempt.told.is_none() => {
-                    attempt.told = Some(self.worker.clock.now());
-                    attempt.handle.stop(Stop::Cancelled);
+                Some(row) => {
+                    if row.cancel_requested && attempt.told.is_none() {
+                        attempt.told = Some(self.worker.clock.now());
+                        attempt.handle.stop(Stop::Cancelled);
+                    }
+                    if row.calls_back {
+                        self.tell_progress(renewal.id);
+                    }
                 }
-                Some(_) => {}
             }
         }
+    }
+
+    /// Rings for the webhook that tells of a task's progress: at once for the first one, and for those that follow sooner than
+    /// they are told when they are.
+    fn tell_progress(&mut self, id: TaskId) {
+        let attempt = &mut self.attempts[self.places[&id]];
+        let now = Instant::now();
+        let due = match attempt.told_until {
+            Some(until) if until > now => return,
+            Some(until) => (until + PROGRESS_EVERY).max(now),
+            None => now,
+        };
+        attempt.told_until = Some(due);
+        self.rings.push(tell::ring_for_webhooks(self.worker, due - now).boxed());
     }
 
     fn committed(&mut self, ends: &[Finish], rows: Vec<FinishedRow>) {
@@ -343,6 +366,9 @@ impl<'a> Batch<'a> {
         for end in ends.iter().filter(|end| !rows.iter().any(|row| row.id == end.id)) {
             self.outcome.refused += 1;
             tracing::warn!(task_id = %end.id, fence = end.fence, "the end of a stale attempt was refused");
+        }
+        if rows.iter().any(|row| row.calls_back) {
+            self.rings.push(tell::ring_for_webhooks(self.worker, Duration::ZERO).boxed());
         }
         let worker = self.worker;
         let follows = |row: &FinishedRow| row.workflow.is_some() || row.delay.is_some() || !row.wakes.is_empty();

@@ -9,7 +9,7 @@ mod tell;
 
 use std::{sync::Arc, time::Duration};
 
-use halyard_cloud::{queue::Queue, task_logs::TaskLogs};
+use halyard_cloud::{CallbackBell, queue::Queue, task_logs::TaskLogs};
 use halyard_domain::{Clock, Entropy, Lane};
 use halyard_store::{Pool, StoreError, tasks, within};
 use tokio::time::Instant;
@@ -32,6 +32,8 @@ pub struct Worker {
     pub queue: Arc<dyn Queue>,
     /// The lanes' queues.
     pub queues: LaneQueues,
+    /// Rings for webhooks that are owed.
+    pub callbacks: CallbackBell,
     /// Where log lines go.
     pub logs: TaskLogs,
     /// The task types that can be run.

@@ -1,4 +1,4 @@
-//! What follows a commit: doorbells for what can run now, or soon, and workflows that go on.
+//! What follows a commit: doorbells for what can run now, or soon, for webhooks, and workflows that go on.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -58,4 +58,9 @@ pub async fn ring_for(worker: &Worker, rows: Vec<FinishedRow>) {
             tracing::warn!(%error, %lane, count = messages.len(), "doorbells were not taken; beat will ring");
         }
     }
+}
+
+/// Rings for webhooks that are owed, after `delay`.
+pub async fn ring_for_webhooks(worker: &Worker, delay: Duration) {
+    worker.callbacks.ring_or_leave(delay, QUEUE).await;
 }

@@ -79,6 +79,8 @@ pub struct FinishedRow {
     pub request_id: Option<String>,
     /// Lanes in which tasks wait that have its concurrency key: one of them may run now.
     pub wakes: Vec<Lane>,
+    /// Has it ended, and callbacks? Then a webhook may be owed.
+    pub calls_back: bool,
 }
 
 /// Commits the ends of attempts, of whatever kinds, in one statement: states and results, events, the statistics'
@@ -144,7 +146,8 @@ pub async fn finish(conn: &mut PgConnection, ends: &[Finish], now: Now) -> Resul
                       t.traceparent, t.workflow_id, g.message, case when t.ended_at is null then g.delay end as delay, g.now,
                       t.concurrency_key,
                       case when t.state in ('completed', 'failed')
-                           then extract(epoch from g.now - t.attempt_at)::float8 end as seconds
+                           then extract(epoch from g.now - t.attempt_at)::float8 end as seconds,
+                      t.ended_at is not null and t.callbacks is not null as calls_back
         ), event as (
             insert into task_events (task_id, at, state, attempt, message)
             select id, now, state, attempt, message from done
@@ -166,7 +169,7 @@ pub async fn finish(conn: &mut PgConnection, ends: &[Finish], now: Now) -> Resul
             from done where ended_at is not null group by 1, 2, 3
         )
         select id, lane, state, delay, available_at, traceparent, request_id,
-               case when ended_at is not null then workflow_id end as workflow_id,
+               case when ended_at is not null then workflow_id end as workflow_id, calls_back as "calls_back!",
                case when concurrency_key is null then '{}' else array(
                    select l.lane from lanes l
                    where exists (select from tasks w
@@ -209,6 +212,7 @@ pub async fn finish(conn: &mut PgConnection, ends: &[Finish], now: Now) -> Resul
                 traceparent: row.traceparent,
                 request_id: row.request_id,
                 wakes: row.wakes.iter().map(|lane| parse(lane)).collect::<Result<_>>()?,
+                calls_back: row.calls_back,
             })
         })
         .collect()

@@ -26,6 +26,8 @@ pub struct Renewed {
     pub id: TaskId,
     /// Did somebody ask for the task to be cancelled?
     pub cancel_requested: bool,
+    /// Has progress been told that a webhook may be owed for?
+    pub calls_back: bool,
 }
 
 /// Renews leases and brings progress and checkpoints along, in one statement. Those not answered have lost their
@@ -47,10 +49,13 @@ pub async fn renew(
         update tasks t set
             lease_until = coalesce($6::timestamptz, statement_timestamp()) + make_interval(secs => $5),
             progress = coalesce(g.progress::json, t.progress),
+            progress_at = case when g.progress is null then t.progress_at
+                               else coalesce($6::timestamptz, statement_timestamp()) end,
             checkpoint = coalesce(g.checkpoint::json, t.checkpoint)
         from unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[]) as g (id, fence, progress, checkpoint)
         where t.id = g.id and t.id = any ($1) and t.state = 'running' and t.fence = g.fence
-        returning t.id, t.cancel_requested
+        returning t.id, t.cancel_requested,
+                  coalesce(g.progress is not null and t.callbacks ->> 'progress_url' is not null, false) as "calls_back!"
         "#,
         &ids,
         &fences,
@@ -61,5 +66,8 @@ pub async fn renew(
     )
     .fetch_all(conn)
     .await?;
-    Ok(rows.into_iter().map(|r| Renewed { id: TaskId(r.id), cancel_requested: r.cancel_requested }).collect())
+    Ok(rows
+        .into_iter()
+        .map(|r| Renewed { id: TaskId(r.id), cancel_requested: r.cancel_requested, calls_back: r.calls_back })
+        .collect())
 }

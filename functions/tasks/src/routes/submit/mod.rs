@@ -67,6 +67,10 @@ pub async fn handler(
     Valid(request): Valid<Request>,
 ) -> ApiResult<impl IntoResponse> {
     let task_type = check_type(&state, &request.task_type, &request.data, "").map_err(Problem::unprocessable)?;
+    let forbidden = request.callbacks.as_ref().map(|callbacks| callbacks.forbidden(&state.allowed)).unwrap_or_default();
+    if !forbidden.is_empty() {
+        return Err(Problem::unprocessable(forbidden));
+    }
     let trace = TraceIds { request_id: Some(info.request_id().to_string()), traceparent: Some(info.traceparent()) };
     let task = new_task(&state, &caller, TaskId(ids.make()), task_type, request, &trace);
     let id = task.id;

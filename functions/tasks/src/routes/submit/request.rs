@@ -1,8 +1,12 @@
 //! What is asked of a submitted task.
 
 use chrono::{DateTime, FixedOffset, Utc};
-use halyard_domain::{Priority, retry::RetryPolicy};
-use halyard_http::{Validate, Violations, is_rfc3339};
+use halyard_domain::{
+    Priority,
+    outbound::{Allowed, Target},
+    retry::RetryPolicy,
+};
+use halyard_http::{FieldError, Validate, Violations, is_rfc3339};
 use halyard_store::tasks::Concurrency;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -142,13 +146,9 @@ impl Options<'_> {
 impl Validate for Callbacks {
     fn validate(&self, violations: &mut Violations) {
         for (pointer, url) in self.urls() {
-            let holds = url.is_none_or(is_http_url);
-            violations.check(
-                holds,
-                pointer,
-                "invalid_format",
-                "must be an http or https URL of 2048 characters at most",
-            );
+            if let Some(Err(refusal)) = url.map(Target::parse) {
+                violations.add(pointer, refusal.code(), refusal.to_string());
+            }
         }
     }
 }
@@ -198,6 +198,15 @@ impl Validate for Request {
 }
 
 impl Callbacks {
+    /// The URLs that lead, as far as can be told without asking anybody, where callbacks may not go.
+    pub fn forbidden(&self, allowed: &Allowed) -> Vec<FieldError> {
+        let judged = self.urls().into_iter().filter_map(|(pointer, url)| {
+            let refusal = Target::parse(url?).and_then(|target| target.check(allowed)).err()?;
+            Some(FieldError::new(format!("/callbacks{pointer}"), refusal.code(), refusal.to_string()))
+        });
+        judged.collect()
+    }
+
     fn urls(&self) -> [(&'static str, Option<&str>); 3] {
         [
             ("/progress_url", self.progress_url.as_deref()),
@@ -205,13 +214,6 @@ impl Callbacks {
             ("/error_url", self.error_url.as_deref()),
         ]
     }
-}
-
-fn is_http_url(text: &str) -> bool {
-    let uri = text.parse::<http::Uri>().ok();
-    let scheme_ok =
-        uri.as_ref().and_then(http::Uri::scheme_str).is_some_and(|scheme| matches!(scheme, "http" | "https"));
-    scheme_ok && text.len() <= 2_048 && uri.as_ref().and_then(http::Uri::host).is_some_and(|host| !host.is_empty())
 }
 
 /// How deep a JSON text is nested. The text has been parsed before: it is well formed.
