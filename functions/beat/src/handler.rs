@@ -24,8 +24,20 @@ const STEP: Duration = Duration::from_secs(12);
 
 /// The steps, in order. Revocations are the most urgent. The outbox comes before the leases: it takes doorbells that still wait in a queue for good for
 /// its own rows, and those that schedules and leases ring are spoken for.
-const STEPS: [&str; 12] =
-    ["epochs", "outbox", "schedules", "leases", "workflows", "lanes", "webhooks", "mails", "statistics", "calls", "nodes", "audit"];
+const STEPS: [&str; 12] = [
+    "epochs",
+    "outbox",
+    "schedules",
+    "leases",
+    "workflows",
+    "lanes",
+    "webhooks",
+    "mails",
+    "statistics",
+    "calls",
+    "nodes",
+    "audit",
+];
 
 /// The function.
 pub struct Beat {

@@ -35,7 +35,13 @@ impl ActsOn {
     pub fn variable(self) -> Option<&'static str> {
         match self {
             Self::Nothing | Self::OwnThings => None,
-            Self::Session | Self::ApiKey | Self::Task | Self::Workflow | Self::Schedule | Self::Delivery | Self::Account => Some("{id}"),
+            Self::Session
+            | Self::ApiKey
+            | Self::Task
+            | Self::Workflow
+            | Self::Schedule
+            | Self::Delivery
+            | Self::Account => Some("{id}"),
             Self::Lane => Some("{name}"),
         }
     }

@@ -41,7 +41,8 @@ async fn finish_cancel_and_reap_at_once_owe_one_delivery() {
             let mut connection = app.connect().await;
             tasks::finish(&mut connection, &[end(number, state)], now).await.expect("an answer").len()
         };
-        let cancel = user.post(&format!("/tasks/cancel/{id}"), json!({}));
+        let path = format!("/tasks/cancel/{id}");
+        let cancel = user.post(&path, json!({}));
         let (a, b, c, _) =
             tokio::join!(finish(TaskState::Completed), finish(TaskState::Failed), finish(TaskState::Dead), cancel);
         assert_eq!(a + b + c, 1, "one of them ended it");
