@@ -114,8 +114,7 @@ async fn every_lane(app: &TestApp) {
     for (lane, priority) in [(Lane::High, 1), (Lane::Default, 5), (Lane::Low, 9), (Lane::Long, 5)] {
         let pause = format!("/tasks/queues/{lane}/pause");
         admin.post(&pause, json!({})).await.expect(200);
-        let task =
-            json!({"task_type": "sample", "data": data, "priority": priority, "retry_config": {"retry_delay": 1},
+        let task = json!({"task_type": "sample", "data": data, "priority": priority, "retry_config": {"retry_delay": 1},
                          "callbacks": callbacks});
         let id = admin.submit(task).await;
         app.change_task(&id, &format!("lane = '{lane}'")).await;
