@@ -203,7 +203,7 @@ async fn deliveries_are_forgotten_a_month_after_they_ended() {
 }
 
 #[tokio::test]
-async fn a_database_that_is_down_brings_the_doorbell_back() {
+async fn an_undecodable_message_comes_again_until_it_is_a_dead_letter() {
     let app = TestApp::spawn().await;
     let event = json!({"v": 2, "webhooks": "due"}).to_string();
     app.ring("callbacks", &event).await;

@@ -126,7 +126,7 @@ async fn progress_is_told_every_ten_seconds_at_most_and_the_last_word_always() {
     renew(&app, &id, 90).await;
     let end = app.now().to_rfc3339();
     app.change_task(&id, &format!("state = 'completed', lease_until = null, ended_at = '{end}'")).await;
-    assert_eq!(percentages(&app).await, [100], "the end takes the place of progress that was not told yet");
+    assert_eq!(percentages(&app).await, [json!(100.0)], "the end takes the place of progress that was not told yet");
     assert_eq!(
         states(&app).await,
         "progress delivered 1, progress delivered 1, progress delivered 1, progress superseded 0, completed delivered 1"

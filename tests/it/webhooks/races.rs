@@ -65,6 +65,9 @@ async fn two_notifiers_at_once_post_each_delivery_once() {
     }
     while app.poll_once("default").await > 0 {}
     assert_eq!(receiver.count(), 0);
+    for _ in 0..20 {
+        app.ring("callbacks", r#"{"v":1,"webhooks":"due"}"#).await;
+    }
     tokio::join!(app.poll_once("callbacks"), app.poll_once("callbacks"), app.poll_once("callbacks"));
     app.drain().await;
     let mut ids: Vec<String> = receiver.take().iter().map(|h| h.id().to_owned()).collect();
