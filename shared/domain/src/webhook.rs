@@ -6,7 +6,7 @@ use chrono::{DateTime, Duration, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Progress of one task is told at most this often (the trigger of migration 0014 says the same).
+/// Progress of one task is told at most this often (the trigger of migration 0015 says the same).
 pub const PROGRESS_EVERY: Duration = Duration::seconds(10);
 /// How long a delivery is tried, from when its first attempt was due.
 pub const LONGEST: Duration = Duration::hours(24);
