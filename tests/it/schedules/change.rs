@@ -71,7 +71,7 @@ async fn what_is_named_changes_and_the_rest_stays() {
         (json!({"task_type": "sample"}), "/task_type"),
         (json!({"unknown": 1}), "/unknown"),
         (json!({"schedule": {"type": "cron", "expression": "* * *"}}), "/schedule/expression"),
-        (json!({"data": {"steps": "many"}}), "/data/steps"),
+        (json!({"data": []}), "/data"),
         (json!({"overlap": "both"}), "/overlap"),
         (json!({"schedule": {"type": "once", "at": "2020-01-01T00:00:00Z"}}), "/schedule/at"),
     ] {

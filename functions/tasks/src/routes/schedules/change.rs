@@ -24,8 +24,8 @@ use serde_json::{
 
 use super::{
     PREVIEW, links, next_at,
-    request::{WhenRequest, check_iterations, policy},
-    view::{When, Whole},
+    request::{WhenRequest, WhenSchema, check_iterations, policy},
+    view::Whole,
 };
 use crate::{
     error::TaskError,
@@ -45,7 +45,7 @@ pub struct Request {
     /// False pauses it. True resumes it: what was due meanwhile is not made up for.
     active: Option<bool>,
     /// In the place of the present one. An interval begins anew.
-    #[schemars(with = "Option<When>")]
+    #[schemars(with = "Option<WhenSchema>")]
     schedule: Option<WhenRequest>,
     #[serde(default, deserialize_with = "present")]
     #[schemars(with = "Option<i64>", range(min = 1, max = 1_000_000_000))]

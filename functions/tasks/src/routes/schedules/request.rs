@@ -11,7 +11,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::{Map, Value, value::RawValue};
 
-use super::view::When;
 use crate::routes::submit::{Callbacks, MAX_RESOURCES, MAX_TIMEOUT, Options, RetryConfig, YEAR};
 
 /// The most runs that can be asked for.
@@ -24,7 +23,7 @@ pub struct Request {
     /// What the task type asks for, nested 100 levels deep at most.
     #[schemars(with = "Map<String, Value>")]
     pub data: Box<RawValue>,
-    #[schemars(with = "When")]
+    #[schemars(with = "WhenSchema")]
     pub schedule: WhenRequest,
     /// Of each run: 1 (first) to 10; 5 when it is not given.
     #[schemars(range(min = 1, max = 10))]
@@ -54,6 +53,29 @@ pub struct Request {
     /// What happens at a local time that does not exist; `skip` when it is not given.
     #[serde(default, deserialize_with = "policy")]
     pub dst: Option<Dst>,
+}
+
+/// When a schedule is to be due.
+#[derive(JsonSchema)]
+#[serde(tag = "type", rename_all = "lowercase")]
+#[schemars(rename = "ScheduleTimingRequest")]
+#[expect(dead_code, reason = "only its schema is of use")]
+pub enum WhenSchema {
+    /// By the clocks of a time zone.
+    Cron {
+        /// Five fields: minute, hour, day of month, month, day of week.
+        #[schemars(length(max = 200))]
+        expression: String,
+        /// A name of the IANA database; UTC when it is not given.
+        timezone: Option<String>,
+    },
+    /// Again and again, counted from when it was asked for.
+    Interval {
+        #[schemars(range(min = 60, max = 31_622_400))]
+        seconds: i64,
+    },
+    /// At one moment.
+    Once { at: DateTime<Utc> },
 }
 
 /// When it is due, as it comes. Which fields there must be depends on the type.

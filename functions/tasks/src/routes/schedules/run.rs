@@ -41,7 +41,7 @@ pub async fn handler(
     if new.again()
         && let Some(accepted) = submit::earlier(&state, schedule.user_id, task_id).await?
     {
-        return Ok(answer(id, accepted));
+        return Ok(answer(id, &accepted));
     }
     let mut task = schedule.task(task_id, schedule.now);
     (task.request_id, task.traceparent) = (ids.request_id.clone(), ids.traceparent.clone());
@@ -49,10 +49,10 @@ pub async fn handler(
     // There is a run of this microsecond, or the schedule was deleted just now.
     let accepted = made.map_err(TaskError::from)?.ok_or(TaskError::ScheduleContended)?;
     submit::ring(&state, task.lane, &accepted, &ids).await;
-    Ok(answer(id, accepted))
+    Ok(answer(id, &accepted))
 }
 
-fn answer(id: ScheduleId, accepted: Submitted) -> impl IntoResponse {
+fn answer(id: ScheduleId, accepted: &Submitted) -> impl IntoResponse + use<> {
     let data =
         Response { schedule_id: id, task_id: accepted.id, status: accepted.state, created_at: accepted.created_at };
     success(data).links(view::links(accepted.id)).top_level("task_id", accepted.id.to_string())

@@ -21,16 +21,12 @@ pub enum When {
     /// By the clocks of a time zone.
     Cron {
         /// Five fields: minute, hour, day of month, month, day of week.
-        #[schemars(length(max = 200))]
         expression: String,
-        /// A name of the IANA database; UTC when it is not given.
-        timezone: Option<String>,
+        /// A name of the IANA database.
+        timezone: String,
     },
     /// Again and again, counted from when it was asked for.
-    Interval {
-        #[schemars(range(min = 60, max = 31_622_400))]
-        seconds: i64,
-    },
+    Interval { seconds: i64 },
     /// At one moment.
     Once { at: DateTime<Utc> },
 }
@@ -39,7 +35,7 @@ impl From<&Timing> for When {
     fn from(timing: &Timing) -> Self {
         match timing {
             Timing::Cron { cron, zone, .. } => {
-                Self::Cron { expression: cron.to_string(), timezone: Some(zone.name().to_owned()) }
+                Self::Cron { expression: cron.to_string(), timezone: zone.name().to_owned() }
             }
             Timing::Interval { every, .. } => Self::Interval { seconds: every.num_seconds() },
             Timing::Once { at } => Self::Once { at: *at },
@@ -108,7 +104,7 @@ pub struct Whole {
     resources: Option<Box<RawValue>>,
     #[schemars(with = "Option<Map<String, Value>>")]
     callbacks: Option<Box<RawValue>>,
-    retry_config: Retry,
+    retry_config: Tried,
     /// Of one attempt, in seconds.
     timeout: i32,
     expires_in: Option<i32>,
@@ -118,7 +114,7 @@ pub struct Whole {
 
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "ScheduleRetryConfig")]
-struct Retry {
+struct Tried {
     max_retries: i16,
     /// Seconds.
     retry_delay: i32,
@@ -134,7 +130,7 @@ impl Whole {
             data: template.input.clone(),
             resources: template.resources.clone(),
             callbacks: template.callbacks.clone(),
-            retry_config: Retry {
+            retry_config: Tried {
                 max_retries: template.retry.max_retries,
                 retry_delay: template.retry.retry_delay,
                 exponential_backoff: template.retry.exponential_backoff,
