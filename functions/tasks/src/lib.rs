@@ -22,8 +22,8 @@ const NOW_AND_THEN: Rate = Rate::per_minute(6_000);
 /// What this function serves.
 pub fn routes() -> Routes<AppState> {
     use routes::{
-        batch, bulk, cancel, chain, dead, drain, list, logs, pause, queues, result, resume, retry, schedules, stats, status,
-        submit, types, webhooks, workflows,
+        batch, bulk, cancel, chain, dead, drain, list, logs, pause, queues, result, resume, retry, schedules, stats,
+        status, submit, types, webhooks, workflows,
     };
     Routes::new()
         .post("/tasks/submit", Access::Bearer, OFTEN, submit::handler)
@@ -82,8 +82,8 @@ pub fn routes() -> Routes<AppState> {
 /// What docs/openapi.json says of them.
 pub fn operations() -> Operations<AppState> {
     use routes::{
-        batch, bulk, cancel, chain, dead, drain, list, logs, pause, queues, result, resume, retry, schedules, stats, status,
-        submit, types, webhooks, workflows,
+        batch, bulk, cancel, chain, dead, drain, list, logs, pause, queues, result, resume, retry, schedules, stats,
+        status, submit, types, webhooks, workflows,
     };
     Operations::of("Tasks", &routes())
         .on("POST /tasks/submit", submit::handler, submit::describe)

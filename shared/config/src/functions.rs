@@ -168,6 +168,8 @@ composed!(
         lease: LeaseConfig,
         /// What each lane may take.
         lanes: LanesConfig,
+        /// Where tasks may call.
+        outbound: OutboundConfig,
     }
 );
 

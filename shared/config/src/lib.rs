@@ -13,8 +13,8 @@ mod vars;
 mod webhook;
 
 pub use functions::{
-    AuthConfig, AuthorizerConfig, BeatConfig, CommonConfig, LaneConfig, LanesConfig, LeaseConfig, MigrateConfig, NotifierConfig,
-    StatusConfig, TasksConfig, UsersConfig, WaitingConfig, WorkerConfig,
+    AuthConfig, AuthorizerConfig, BeatConfig, CommonConfig, LaneConfig, LanesConfig, LeaseConfig, MigrateConfig,
+    NotifierConfig, StatusConfig, TasksConfig, UsersConfig, WaitingConfig, WorkerConfig,
 };
 pub use mail::{ForgotConfig, MailConfig};
 pub use reader::{ConfigError, FromVars, Reader, VarError};

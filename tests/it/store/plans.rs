@@ -36,7 +36,7 @@ async fn the_statements_of_a_tasks_life_go_by_index() {
         let claimed = tasks::claim(conn, &claim(Lane::Default, 10), now).await.expect("claimed");
         let renewals: Vec<_> = claimed
             .iter()
-            .map(|c| tasks::Renewal { id: c.id, fence: c.fence, progress: None, checkpoint: None })
+            .map(|c| tasks::Renewal { id: c.id, fence: c.fence, progress: None, checkpoint: None, note: None })
             .collect();
         tasks::renew(conn, &renewals, Duration::from_secs(15), now).await.expect("renewed");
         let ends: Vec<_> = claimed

@@ -1,10 +1,12 @@
 mod again;
 mod bulk;
 mod cancel;
+mod data_extraction;
 mod data_processing;
 mod dead_letters;
 mod expiry;
 mod failure;
+mod http_request;
 mod keys;
 mod lease;
 mod list;

@@ -229,6 +229,8 @@ impl<'a> Batch<'a> {
         let renewals = self.attempts.iter().filter(|attempt| attempt.running).map(|attempt| Renewal {
             id: attempt.claimed.id,
             fence: attempt.claimed.fence,
+            // Before the progress that it goes with.
+            note: attempt.handle.take_note(),
             progress: attempt.handle.take_progress(),
             checkpoint: attempt.handle.take_checkpoint(),
         });

@@ -116,7 +116,7 @@ pub async fn earlier(state: &AppState, owner: UserId, id: TaskId) -> Result<Opti
     let Some(task) = found else { return Ok(None) };
     let delay = task.available_at - task.created_at;
     let (state, created_at, available_at) = (task.state, task.created_at, task.available_at);
-    Ok(Some(Submitted { id, state, created_at, available_at, delay, queue_position: None }))
+    Ok(Some(Submitted { id, state, created_at, available_at, delay, queue_position: None, instead: None, usual: None }))
 }
 
 /// For docs/openapi.json.
