@@ -185,12 +185,17 @@ pub async fn ring(state: &AppState, tasks: &[NewTask], accepted: &[Submitted], i
 
 /// Takes a workflow further after steps of it ended here. What cannot be done now is still signalled: beat does it.
 pub async fn take_further(state: &AppState, id: WorkflowId) {
-    let released = within(FURTHER, async {
+    let taken = within(FURTHER, async {
         let mut conn = state.pool.acquire().await?;
         further::take_further(&mut conn, id, state.clock.database_override()).await
     });
-    match released.await {
-        Ok(released) => further::ring_for(&*state.queue, &state.queues, released, QUEUE).await,
+    match taken.await {
+        Ok(taken) => {
+            further::ring_for(&*state.queue, &state.queues, taken.released, QUEUE).await;
+            if taken.ended {
+                state.callbacks.ring_or_leave(Duration::ZERO, QUEUE).await;
+            }
+        }
         Err(error @ (StoreError::Unavailable(_) | StoreError::Conflict(_) | StoreError::Internal(_))) => {
             tracing::warn!(%error, workflow_id = %id, "the workflow waits for beat to take it further");
         }

@@ -15,13 +15,22 @@ use crate::doorbell::{self, LaneQueues, TraceIds};
 /// Decisions in one call. Each takes up to a thousand ends of steps, so this is beyond what any workflow needs; beat takes up what is left.
 const ROUNDS: usize = 1_000;
 
+/// What came of taking a workflow further.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// Steps that wait no longer.
+    pub released: Vec<Released>,
+    /// Has it ended? Then a webhook may be owed.
+    pub ended: bool,
+}
+
 /// Hears what steps of a workflow have signalled, and commits what follows, until nothing is left. Safe to be called by several
 /// at once, and again after it was cut off: each decision is one statement, under the version that it was made for.
 ///
 /// # Errors
 /// When the database fails; what was committed stands, and what was not is still signalled.
-pub async fn take_further(conn: &mut Connection, id: WorkflowId, now: Now) -> Result<Vec<Released>, StoreError> {
-    let mut all = Vec::new();
+pub async fn take_further(conn: &mut Connection, id: WorkflowId, now: Now) -> Result<Taken, StoreError> {
+    let mut taken = Taken::default();
     for _ in 0..ROUNDS {
         let Some(snapshot) = workflows::snapshot(conn, id).await? else { break };
         let next = advance(snapshot.progress, &snapshot.signals, &snapshot.dependents);
@@ -31,12 +40,13 @@ pub async fn take_further(conn: &mut Connection, id: WorkflowId, now: Now) -> Re
         // Nothing: somebody else was faster with these signals. There may be others by now.
         if let Some(released) = workflows::commit(conn, &snapshot, &next, &given, now).await? {
             if let Some(end) = next.end {
+                taken.ended = true;
                 tracing::info!(workflow_id = %id, state = %end, "workflow ended");
             }
-            all.extend(released);
+            taken.released.extend(released);
         }
     }
-    Ok(all)
+    Ok(taken)
 }
 
 /// A step's `data` with `input` in it: the result of the step before it, or, of several, an object with the result of each

@@ -83,7 +83,7 @@ async fn by_force_a_running_task_is_cancelled_at_once_whatever_its_attempt_still
     assert_eq!(user.state_of(&id).await, "cancelled");
 
     let now = Some(app.now());
-    let renewal = Renewal { id: attempt.id, fence: attempt.fence, progress: None, checkpoint: None };
+    let renewal = Renewal { id: attempt.id, fence: attempt.fence, progress: None, checkpoint: None, note: None };
     let renewed = tasks::renew(&mut connection, &[renewal], Duration::from_secs(15), now).await.expect("an answer");
     assert!(renewed.is_empty(), "the attempt has lost its task");
     let end = Finish {

@@ -9,6 +9,7 @@ use std::{
 };
 
 use halyard_cloud::{
+    CallbackBell,
     queue::{QueueConfig, QueueName, QueueTwin},
     table::{TableName, TableTwin},
     task_logs::TaskLogs,
@@ -83,6 +84,7 @@ async fn house() -> House {
     let worker = Worker {
         pool: db.pool.clone(),
         queue: Arc::new(queue.clone()),
+        callbacks: CallbackBell::new(Arc::new(queue.clone()), QUEUE),
         queues: LaneQueues::from_urls([(Lane::Long, QUEUE)]),
         logs: TaskLogs::new(Arc::new(TableTwin::in_memory([table.clone()]).expect("a table")), table),
         registry: Registry::standard().with(Counting(Arc::clone(&steps))),

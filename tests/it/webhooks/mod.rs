@@ -5,6 +5,7 @@ mod delivery;
 mod emission;
 mod races;
 mod signing;
+mod workflows;
 
 use halyard_tests::{Actor, Receiver, TestApp};
 use serde_json::{Value, json};

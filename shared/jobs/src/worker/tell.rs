@@ -22,12 +22,17 @@ const QUEUE: Duration = Duration::from_secs(1);
 pub async fn take_workflows_further(worker: &Worker, rows: &[FinishedRow]) {
     let ids: BTreeSet<_> = rows.iter().filter_map(|row| row.workflow).collect();
     for id in ids {
-        let released = within(DATABASE, async {
+        let taken = within(DATABASE, async {
             let mut conn = worker.pool.acquire().await?;
             workflows::take_further(&mut conn, id, worker.clock.database_override()).await
         });
-        match released.await {
-            Ok(released) => workflows::ring_for(&*worker.queue, &worker.queues, released, QUEUE).await,
+        match taken.await {
+            Ok(taken) => {
+                workflows::ring_for(&*worker.queue, &worker.queues, taken.released, QUEUE).await;
+                if taken.ended {
+                    ring_for_webhooks(worker, Duration::ZERO).await;
+                }
+            }
             Err(error) => tracing::warn!(%error, workflow_id = %id, "the workflow waits for beat to take it further"),
         }
     }
