@@ -244,6 +244,15 @@ pub fn data_of(task_type: &str, mark: &str) -> Value {
         "sample" => json!({ "message": mark }),
         "user_specific" => json!({ "note": mark }),
         "data_processing" => json!({ "csv": format!("name\n{mark}\n") }),
+        "data_extraction" => json!({ "source": "inline", "data": [{ "note": mark }] }),
+        "data_transformation" => json!({ "data": [{ "note": mark }] }),
+        "report_generation" => json!({ "template": mark, "format": "json" }),
+        "machine_learning_training" => {
+            let rows: Vec<Value> = (0..5).map(|n| json!({ "a": n, mark: 2 * n })).collect();
+            json!({ "model_type": "linear_regression", "dataset": rows, "target": mark, "hyperparameters": { "epochs": 2 } })
+        }
+        // Refused when it runs: nobody is called.
+        "http_request" => json!({ "url": format!("http://169.254.169.254/{mark}") }),
         new => panic!("the task type {new} is new: say in tests/it/security/table.rs which data it accepts"),
     }
 }

@@ -116,12 +116,13 @@ pub async fn handler(
 }
 
 /// Changes with what the task's row says; what only time changes (running time, what remains) is no news. Weak, for that
-/// reason. Every event comes with a change of the row, notes of progress included.
+/// reason. Every event comes with a change of the row, notes of progress included; what tries the task again is another's.
 fn tag(task: &TaskRecord) -> String {
     let mut hash = std::hash::DefaultHasher::new();
     let row = (task.state.as_str(), task.attempt, task.failures, task.lost_leases, task.cancel_requested);
     row.hash(&mut hash);
     (task.available_at, task.ended_at, task.error.as_deref(), task.worker_id.as_deref()).hash(&mut hash);
+    task.retried_as.map(|id| id.0).hash(&mut hash);
     (task.progress.as_deref().map(RawValue::get), task.result.as_deref().map(RawValue::get)).hash(&mut hash);
     format!("W/\"{:016x}\"", hash.finish())
 }
