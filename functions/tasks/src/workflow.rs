@@ -1,6 +1,9 @@
 //! Accepting workflows: what `POST /tasks/batch` and `POST /tasks/chain` share.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use chrono::{DateTime, Utc};
 use halyard_auth::Principal;
@@ -40,6 +43,8 @@ pub const LONGEST_NAME: usize = 200;
 const ACCEPT: Duration = Duration::from_secs(15);
 /// The longest that it may take to take one further.
 const FURTHER: Duration = Duration::from_secs(5);
+/// After so many tasks at once it is looked how much waits.
+const COUNTED: usize = 1_000;
 /// Broken rules of one body that are told; the rest would say the same.
 const MOST_ERRORS: usize = 100;
 
@@ -118,6 +123,10 @@ pub async fn accept(
     task_ids.sort_unstable();
     for (number, ((request, step), waits)) in spec.tasks.into_iter().zip(spec.steps).zip(waits).enumerate() {
         match submit::check_type(state, &request.task_type, &request.data, &format!("/tasks/{number}")) {
+            Ok(_) if request.unique_key.is_some() => {
+                let pointer = format!("/tasks/{number}/unique_key");
+                errors.push(FieldError::new(pointer, "not_supported", "is not for steps of a workflow"));
+            }
             Ok(task_type) => {
                 let mut task = submit::new_task(state, caller, task_ids[number], task_type, request, &ids);
                 task.ties.step = Some(Step {
@@ -137,6 +146,10 @@ pub async fn accept(
     }
     if !errors.is_empty() {
         return Err(Problem::unprocessable(errors));
+    }
+    let lanes: BTreeSet<Lane> = tasks.iter().map(|task| task.lane).collect();
+    for lane in &lanes {
+        state.gate.check(caller.user_id, *lane, state.clock.now())?;
     }
     let workflow = NewWorkflow {
         id,
@@ -158,6 +171,11 @@ pub async fn accept(
     let created_at = match accepted.await {
         Ok(accepted) => {
             ring(state, &tasks, &accepted, &ids).await;
+            if tasks.len() >= COUNTED {
+                for lane in lanes {
+                    state.gate.count(state, caller.user_id, lane).await;
+                }
+            }
             accepted.first().map_or_else(|| state.clock.now(), |task| task.created_at)
         }
         // The request was carried out before, and its answer lost. Its doorbells may be as well: beat rings.

@@ -22,6 +22,10 @@ async fn what_is_wrong_with_a_batch_is_named_and_nothing_is_kept() {
     ] {
         assert_snapshot!(name, user.post("/tasks/batch", body).await.expect(422));
     }
+    let mut unique = says("a");
+    unique["unique_key"] = json!("k");
+    let answer = user.post("/tasks/batch", json!({"tasks": [says("b"), unique]})).await.expect(422).json();
+    assert_eq!(answer["errors"][0]["pointer"], "/tasks/1/unique_key");
     let many: Vec<Value> = (0..10_001).map(|_| json!({"task_type": "sample", "data": {}})).collect();
     user.post("/tasks/batch", json!({"tasks": many})).await.expect(422);
     assert_eq!(app.count("select count(*) from tasks").await + app.count("select count(*) from workflows").await, 0);
