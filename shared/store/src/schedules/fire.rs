@@ -11,7 +11,7 @@ use crate::{
     rows::RawJson,
     tasks::{
         NewTask, Submitted,
-        submit::{Belonging, Columns, accept, submitted},
+        accept::{Belonging, Columns, accept, submitted},
     },
 };
 

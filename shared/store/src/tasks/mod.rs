@@ -15,6 +15,7 @@
 //!
 //! Nothing changes a row in a terminal state, because no condition admits one.
 
+pub(crate) mod accept;
 mod again;
 mod cancel;
 mod claim;
@@ -25,8 +26,9 @@ mod matching;
 mod read;
 mod reap;
 mod renew;
-pub(crate) mod submit;
+mod submit;
 
+pub(crate) use accept::Belonging;
 pub use again::{Again, AgainTerms, Retried, TriedAgain, again};
 pub use cancel::{CancelTerms, Cancelled, cancel, cancel_many};
 pub use claim::{Claim, Claimed, claim};
@@ -37,5 +39,5 @@ pub use matching::{LOOKED_AT, Matching, Scope, matching};
 pub use read::{Filter, TaskEvent, TaskRecord, TaskSummary, events, get, list};
 pub use reap::{Lost, expired_leases, release};
 pub use renew::{Renewal, Renewed, renew};
-pub(crate) use submit::{Belonging, insert};
+pub(crate) use submit::insert;
 pub use submit::{Concurrency, Holder, NewTask, Step, Submitted, Ties, submit, submit_many};
