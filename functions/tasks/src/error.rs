@@ -102,12 +102,10 @@ impl From<TaskError> for Problem {
             TaskError::Store(StoreError::Unavailable(source)) => {
                 Self::unavailable("the database is unavailable", RETRY_AFTER).with_source(source.to_string())
             }
-            TaskError::Store(StoreError::Conflict(Constraint::LaneDraining)) => Self::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "lane_draining",
-                "the lane is being drained: it takes nothing new",
-            )
-            .with_retry_after(DRAINED),
+            TaskError::Store(StoreError::Conflict(Constraint::LaneDraining)) => {
+                Self::conflict("lane_draining", "the lane is being drained: it takes nothing new")
+                    .with_retry_after(DRAINED)
+            }
             // A new task's id is random and long: a second one like it is a fault of ours.
             TaskError::Store(error @ (StoreError::Internal(_) | StoreError::Conflict(_))) => Self::internal(&error),
             TaskError::Logs(TableError::Unavailable(why)) => {

@@ -36,7 +36,7 @@ async fn everything_that_submit_takes_is_taken_for_each_run() {
     let app = TestApp::spawn().await;
     let user = app.user().await;
     let more = json!({
-        "priority": 2, "resources": {"cpu_cores": 4}, "callbacks": {"error_url": "http://127.0.0.1:9/error"},
+        "priority": 2, "resources": {"cpu_cores": 4}, "callbacks": {"error_url": "http://127.0.0.1:20009/error"},
         "retry_config": {"max_retries": 1, "retry_delay": 5, "exponential_backoff": false}, "timeout": 30, "expires_in": 600,
         "overlap": "allow", "catch_up": "all", "dst": "shift", "max_iterations": 1
     });

@@ -150,8 +150,8 @@ const TABLE: &[Line] = &[
     line("POST /tasks/submit", ActsOn::OwnThings).body(|n| {
         json!({"task_type": "sample", "data": {"message": "x", "list": [1, {"deep": true}]}, "priority": 5,
                "resources": {"cpu": 1, "gpu": false},
-               "callbacks": {"progress_url": "http://127.0.0.1:9/p", "completion_url": "http://127.0.0.1:9/c",
-                             "error_url": "http://127.0.0.1:9/e"},
+               "callbacks": {"progress_url": "http://127.0.0.1:20009/p", "completion_url": "http://127.0.0.1:20009/c",
+                             "error_url": "http://127.0.0.1:20009/e"},
                "retry_config": {"max_retries": 0, "retry_delay": 1, "exponential_backoff": false},
                "timeout": 30, "expires_in": 3600, "scheduled_for": "2026-01-01T12:00:01Z",
                "unique_key": format!("key{n}"), "concurrency_key": "printer", "concurrency_limit": 2})
@@ -215,7 +215,7 @@ const TABLE: &[Line] = &[
     line("POST /tasks/schedule", ActsOn::OwnThings).body(|_| {
         json!({"task_type": "sample", "data": {"message": "x"},
                "schedule": {"type": "cron", "expression": "0 2 * * *", "timezone": "Europe/Berlin"},
-               "priority": 5, "resources": {"cpu": 1}, "callbacks": {"completion_url": "http://127.0.0.1:9/c"},
+               "priority": 5, "resources": {"cpu": 1}, "callbacks": {"completion_url": "http://127.0.0.1:20009/c"},
                "retry_config": {"max_retries": 0, "retry_delay": 1, "exponential_backoff": false}, "timeout": 30,
                "expires_in": 3600, "active": true, "max_iterations": 3, "overlap": "queue", "catch_up": "none", "dst": "shift"})
     }),
@@ -224,7 +224,7 @@ const TABLE: &[Line] = &[
     line("PATCH /tasks/schedules/{id}", ActsOn::Schedule).opened_by(Permission::TasksManageAll).body(|_| {
         json!({"active": false, "schedule": {"type": "interval", "seconds": 3600}, "max_iterations": 7, "overlap": "allow",
                "catch_up": "all", "dst": "skip", "data": {"message": "y"}, "priority": 2, "resources": {"cpu": 2},
-               "callbacks": {"error_url": "http://127.0.0.1:9/e"}, "retry_config": {"max_retries": 1}, "timeout": 20,
+               "callbacks": {"error_url": "http://127.0.0.1:20009/e"}, "retry_config": {"max_retries": 1}, "timeout": 20,
                "expires_in": 60})
     }),
     line("DELETE /tasks/schedules/{id}", ActsOn::Schedule).opened_by(Permission::TasksManageAll),

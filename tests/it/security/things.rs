@@ -36,7 +36,7 @@ impl Things {
         }
         let failing = json!({"task_type": "sample", "data": {"message": MARK, "fail": "permanent", "steps": 2}});
         tasks.push(owner.submit(failing).await);
-        let hook = format!("http://127.0.0.1:9/{MARK}");
+        let hook = format!("http://127.0.0.1:20009/{MARK}");
         let telling = json!({"task_type": "sample", "data": {"message": MARK}, "callbacks": {"completion_url": hook}});
         tasks.push(owner.submit(telling).await);
         let step = json!({"task_type": "sample", "data": {"message": MARK}});

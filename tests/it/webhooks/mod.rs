@@ -33,7 +33,7 @@ async fn finished(app: &TestApp, user: &Actor, receiver: &Receiver) -> String {
 
 /// Every delivery in the order of events: what it tells, where it stands, attempts begun.
 async fn states(app: &TestApp) -> String {
-    let sql = "select coalesce(string_agg(event || ' ' || state || ' ' || attempts, ', ' order by event_at, id), '')
+    let sql = "select coalesce(string_agg(event || ' ' || state || ' ' || attempts, ', ' order by event_at, event <> 'progress', id), '')
                from webhook_deliveries";
     app.text(sql).await
 }

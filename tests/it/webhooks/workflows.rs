@@ -27,6 +27,7 @@ async fn the_end_of_a_workflow_is_told_once_and_again_after_a_retry() {
     assert_eq!((one.path.as_str(), &event["type"]), ("/error", &json!("halyard.workflow.failed")));
     assert_eq!((&event["subject"], &event["data"]["unsuccessful_tasks"]), (&json!(id), &json!(1)));
     app.execute("update tasks set input = '{}'").await;
+    app.advance(chrono::Duration::seconds(1));
     user.post(&format!("/tasks/workflows/{id}/retry"), json!({})).await.expect(200);
     app.drain().await;
     let heard = receiver.take();

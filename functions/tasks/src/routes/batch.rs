@@ -118,6 +118,8 @@ pub fn describe(op: &mut Operation<'_>) {
         )
         .answers::<Response>("The batch was accepted.")
         .links()
+        .problem(409, "lane_draining", "a lane of its tasks is being drained")
+        .problem(429, "queue_full", "as many tasks wait as may, of the caller's or in the lane")
         .leads_to("getWorkflow", "id", "/data/batch_id")
         .leads_to("cancelWorkflow", "id", "/data/batch_id")
         .example(json!({

@@ -164,6 +164,8 @@ pub fn describe(op: &mut Operation<'_>) {
         )
         .answers::<Response>("The chain was accepted.")
         .links()
+        .problem(409, "lane_draining", "a lane of its tasks is being drained")
+        .problem(429, "queue_full", "as many tasks wait as may, of the caller's or in the lane")
         .leads_to("getWorkflow", "id", "/data/chain_id")
         .leads_to("cancelWorkflow", "id", "/data/chain_id")
         .example(json!({

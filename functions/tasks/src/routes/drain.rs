@@ -43,7 +43,7 @@ pub async fn handler(
 pub fn describe(op: &mut Operation<'_>) {
     op.named("drainLane", "Drain a lane")
         .detail(
-            "It runs what it has; what clients submit to it is answered 503 `lane_draining`. Resuming it ends that.",
+            "It runs what it has; what clients submit to it is answered 409 `lane_draining`. Resuming it ends that.",
         )
         .path::<Lane>()
         .answers::<Response>("The lane is being drained.");

@@ -130,7 +130,7 @@ pub fn describe(op: &mut Operation<'_>) {
         .links()
         .beside::<TaskId>("task_id")
         .problem(429, "queue_full", "as many tasks wait as may, of the caller's or in the lane")
-        .problem(503, "lane_draining", "the lane is being drained")
+        .problem(409, "lane_draining", "the lane is being drained")
         .leads_to("getTask", "id", "/data/task_id")
         .leads_to("getTaskResult", "id", "/data/task_id")
         .leads_to("getTaskLog", "id", "/data/task_id")
