@@ -5,7 +5,6 @@ use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
 use aws_lc_rs::{
@@ -124,7 +123,7 @@ impl Receiver {
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let shared = Arc::clone(&shared);
-                std::thread::spawn(move || serve(stream, &shared));
+                std::thread::spawn(move || serve(&stream, &shared));
             }
         });
         this
@@ -164,8 +163,8 @@ fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn serve(stream: TcpStream, shared: &Mutex<Shared>) {
-    let Some(heard) = read(&stream) else { return };
+fn serve(mut stream: &TcpStream, shared: &Mutex<Shared>) {
+    let Some(heard) = read(stream) else { return };
     let reply = {
         let mut shared = lock(shared);
         shared.heard.push(heard);
@@ -174,15 +173,12 @@ fn serve(stream: TcpStream, shared: &Mutex<Shared>) {
     };
     if reply.silent {
         // Until the other side gives up.
-        let _ = (&stream).read(&mut [0]);
-        std::thread::sleep(Duration::from_millis(1));
+        let _ = stream.read(&mut [0]);
         return;
     }
-    let mut head = format!("HTTP/1.1 {} Said\r\ncontent-length: {}\r\n", reply.status, reply.body.len());
-    for (name, value) in &reply.headers {
-        head += &format!("{name}: {value}\r\n");
-    }
-    let _ = (&stream).write_all(&[head.as_bytes(), b"\r\n", &reply.body].concat());
+    let first = format!("HTTP/1.1 {} Said\r\ncontent-length: {}\r\n", reply.status, reply.body.len());
+    let headers: Vec<String> = reply.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let _ = stream.write_all(&[first.as_bytes(), headers.concat().as_bytes(), b"\r\n", &reply.body].concat());
 }
 
 fn read(stream: &TcpStream) -> Option<Heard> {

@@ -1,4 +1,4 @@
-//! What a webhook says: a CloudEvents 1.0 event in JSON (structured mode). Made of the row alone, so every attempt says the same.
+//! What a webhook says: a `CloudEvents` 1.0 event in JSON (structured mode). Made of the row alone, so every attempt says the same.
 
 use chrono::{DateTime, Utc};
 use halyard_domain::{TaskId, WorkflowId, failure::failure_of, task::TaskState, webhook::SourceKind};
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json, value::RawValue};
 use uuid::Uuid;
 
-/// Its content type (CloudEvents, JSON event format, section 3).
+/// Its content type (`CloudEvents`, JSON event format, section 3).
 pub const CONTENT_TYPE: &str = "application/cloudevents+json";
 
 #[derive(Serialize)]

@@ -26,16 +26,15 @@ pub async fn of_each(
     let mut out = Vec::with_capacity(claimed.len());
     for mut delivery in claimed {
         let user = delivery.user_id;
-        let signing = match known.get(&user) {
-            Some(signing) => Arc::clone(signing),
-            None => {
-                if delivery.secrets.is_empty() {
-                    delivery.secrets.extend(first(notifier, conn, user, now).await?);
-                }
-                let signing = Arc::new(opened(notifier, user, &delivery.secrets));
-                known.insert(user, Arc::clone(&signing));
-                signing
+        let signing = if let Some(signing) = known.get(&user) {
+            Arc::clone(signing)
+        } else {
+            if delivery.secrets.is_empty() {
+                delivery.secrets.extend(first(notifier, conn, user, now).await?);
             }
+            let signing = Arc::new(opened(notifier, user, &delivery.secrets));
+            known.insert(user, Arc::clone(&signing));
+            signing
         };
         out.push((delivery, signing));
     }

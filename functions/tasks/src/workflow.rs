@@ -1,22 +1,15 @@
 //! Accepting workflows: what `POST /tasks/batch` and `POST /tasks/chain` share.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::{collections::BTreeSet, time::Duration};
 
 use chrono::{DateTime, Utc};
 use halyard_auth::Principal;
 use halyard_domain::{
     Lane, TaskId, WorkflowId,
-    task::MAX_SEND_DELAY,
     workflow::{FailureStrategy, Graph, StepSpec, WorkflowKind},
 };
 use halyard_http::{FieldError, NewIds, Problem, RequestInfo, Validate, Violations};
-use halyard_jobs::{
-    doorbell::{self, TraceIds},
-    input, workflows as further,
-};
+use halyard_jobs::{doorbell::TraceIds, input, workflows as further};
 use halyard_store::{
     Constraint, StoreError,
     tasks::{NewTask, Step, Submitted, Ties},
@@ -29,7 +22,7 @@ use serde_json::{Value, json, value::RawValue};
 use crate::{
     error::TaskError,
     routes::{
-        database,
+        self, database,
         submit::{self, Callbacks, QUEUE},
     },
     state::AppState,
@@ -188,17 +181,10 @@ pub async fn accept(
     Ok(Accepted { id, created_at, task_ids: tasks.iter().map(|task| task.id).collect() })
 }
 
-/// Rings for what is due soon enough for a delayed message; beat rings for the rest.
+/// Rings for the tasks of a workflow that wait for nothing.
 pub async fn ring(state: &AppState, tasks: &[NewTask], accepted: &[Submitted], ids: &TraceIds) {
-    let mut due = BTreeMap::<(Lane, Duration), usize>::new();
-    for (task, accepted) in tasks.iter().zip(accepted).filter(|(_, accepted)| accepted.delay <= MAX_SEND_DELAY) {
-        *due.entry((task.lane, accepted.delay.to_std().unwrap_or_default())).or_default() += 1;
-    }
-    for ((lane, delay), count) in due {
-        if let Err(error) = doorbell::ring(&*state.queue, &state.queues, lane, delay, count, ids, QUEUE).await {
-            tracing::warn!(%error, %lane, count, "doorbells were not taken; beat will ring");
-        }
-    }
+    let due = tasks.iter().zip(accepted).map(|(task, accepted)| (task.lane, accepted.delay));
+    routes::ring_for(state, due, ids).await;
 }
 
 /// Takes a workflow further after steps of it ended here. What cannot be done now is still signalled: beat does it.

@@ -26,6 +26,7 @@ fn circle() -> Value {
     (0..441).map(row).collect()
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "made for the call")]
 fn data(model: &str, rows: Value, target: &str, hyper: Value) -> Value {
     json!({"model_type": model, "dataset": rows, "target": target, "hyperparameters": hyper})
 }

@@ -13,6 +13,7 @@ use halyard_tests::{Actor, TestApp};
 use serde_json::{Value, json};
 
 /// A body for `POST /tasks/schedule`: a sample task at these times, with whatever else is given.
+#[expect(clippy::needless_pass_by_value, reason = "made for the call")]
 fn body(schedule: Value, more: Value) -> Value {
     let mut body = json!({"task_type": "sample", "data": {}, "schedule": schedule});
     let members = more.as_object().expect("an object").clone();

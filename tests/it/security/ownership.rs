@@ -48,6 +48,7 @@ async fn a_thing_of_somebody_else_is_answered_like_one_that_does_not_exist() {
             ActsOn::Session => "sess_7ZZZZZZZZZZZZZZZZZZZZZZZZZ",
             ActsOn::ApiKey => "key_7ZZZZZZZZZZZZZZZZZZZZZZZZZ",
             ActsOn::Workflow => "wf_7ZZZZZZZZZZZZZZZZZZZZZZZZZ",
+            ActsOn::Delivery => "msg_7ZZZZZZZZZZZZZZZZZZZZZZZZZ",
             ActsOn::Schedule => "sched_7ZZZZZZZZZZZZZZZZZZZZZZZZZ",
             _ => "task_7ZZZZZZZZZZZZZZZZZZZZZZZZZ",
         };

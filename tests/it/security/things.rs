@@ -41,7 +41,8 @@ impl Things {
         tasks.push(owner.submit(telling).await);
         let step = json!({"task_type": "sample", "data": {"message": MARK}});
         let broken = json!({"task_type": "sample", "data": {"message": MARK, "fail": "permanent"}});
-        let mut workflows = vec![batch(owner, &[step.clone()]).await, batch(owner, &[broken, step.clone()]).await];
+        let mut workflows =
+            vec![batch(owner, std::slice::from_ref(&step)).await, batch(owner, &[broken, step.clone()]).await];
         app.drain().await;
         workflows.push(batch(owner, &[step.clone(), step]).await);
         app.execute("update webhook_deliveries set state = 'failed', ended_at = event_at where state = 'owed'").await;

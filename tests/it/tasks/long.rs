@@ -73,9 +73,9 @@ async fn house() -> House {
     let shared: Arc<dyn Clock> = clock.clone();
     let config = QueueConfig {
         name: QueueName(QUEUE.to_owned()),
-        visibility: Duration::from_secs(60),
+        visibility: Duration::from_mins(1),
         delay: Duration::ZERO,
-        retention: Duration::from_secs(3_600),
+        retention: Duration::from_hours(1),
         dead_letter: None,
     };
     let queue = QueueTwin::new(Arc::clone(&shared), [config]).expect("a queue");
@@ -102,7 +102,7 @@ async fn house() -> House {
 impl House {
     async fn submit(&self, to: u64, timeout_s: i32) -> TaskId {
         let mut task = self.db.task(1, 5, t0());
-        task.task_type = Counting::TYPE.to_owned();
+        Counting::TYPE.clone_into(&mut task.task_type);
         task.lane = Lane::Long;
         task.input = serde_json::value::to_raw_value(&json!({ "to": to })).expect("an object");
         task.timeout_s = timeout_s;
@@ -144,8 +144,10 @@ async fn a_task_longer_than_an_invocation_goes_on_in_the_next_from_its_checkpoin
     let events =
         tasks::events(&mut house.db.pool.acquire().await.expect("a connection"), id).await.expect("its history");
     let states: Vec<_> = events.iter().map(|event| event.state).collect();
-    use TaskState::{Completed, Queued, Running};
-    assert_eq!(states, [Queued, Running, Queued, Running, Completed]);
+    assert_eq!(
+        states,
+        [TaskState::Queued, TaskState::Running, TaskState::Queued, TaskState::Running, TaskState::Completed]
+    );
     assert_eq!(events[2].message, "Attempt 1 handed over: its invocation ended");
     house.db.done().await;
 }

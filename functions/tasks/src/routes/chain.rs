@@ -134,7 +134,7 @@ pub async fn handler(
         |place: Place| StepSpec { name: place.name, depends_on: place.depends_on, takes: place.input_from.is_some() };
     let steps: Vec<StepSpec> = places.into_iter().map(spec).collect();
     let strategy = request.failure_strategy.unwrap_or_default();
-    let graph = Graph::of(&steps, strategy).map_err(problem)?;
+    let graph = Graph::of(&steps, strategy).map_err(|error| problem(&error))?;
     let (name, mode) = (request.chain_name.clone(), graph.mode);
     let callbacks = request.callbacks;
     let spec = Spec { kind: WorkflowKind::Chain, name: request.chain_name, graph, strategy, callbacks, tasks, steps };
@@ -177,7 +177,7 @@ pub fn describe(op: &mut Operation<'_>) {
         }));
 }
 
-fn problem(error: GraphError) -> Problem {
+fn problem(error: &GraphError) -> Problem {
     let (pointer, code) = match error {
         GraphError::NameTaken(step) => (format!("/tasks/{step}/name"), "duplicate_name"),
         GraphError::UnknownStep(step, place) => (format!("/tasks/{step}/depends_on/{place}"), "unknown_step"),

@@ -33,8 +33,8 @@ use crate::state::AppState;
 const DATABASE: Duration = Duration::from_secs(5);
 /// How long the queue may take for many doorbells; beat repairs what it does not take in time.
 const MANY_BELLS: Duration = Duration::from_secs(2);
-/// So many tasks are rung for at once; the outbox has the rest, and beat rings for them.
-const BELLS: usize = 200;
+/// So many moments are rung for at once; the outbox has the rest, and beat rings for them.
+const TIMES: usize = 200;
 
 /// Calls the database, within [`DATABASE`].
 pub async fn database<T>(
@@ -48,12 +48,16 @@ pub async fn database<T>(
     .await
 }
 
-/// Rings for new tasks that are due soon enough for a delayed message, the first [`BELLS`] of them.
-async fn ring_for(state: &AppState, new: impl Iterator<Item = (Lane, chrono::Duration)>, ids: &TraceIds) {
+/// Rings for new tasks that are due soon enough for a delayed message: those due at the same time share doorbells. Of more than
+/// [`TIMES`] times the later ones are left to beat.
+pub async fn ring_for(state: &AppState, new: impl Iterator<Item = (Lane, chrono::Duration)>, ids: &TraceIds) {
+    let mut due = BTreeMap::<(Duration, Lane), usize>::new();
+    for (lane, delay) in new.filter(|(_, delay)| *delay <= MAX_SEND_DELAY) {
+        *due.entry((delay.to_std().unwrap_or_default(), lane)).or_default() += 1;
+    }
     let mut bells = BTreeMap::<Lane, Vec<_>>::new();
-    for (lane, delay) in new.filter(|(_, delay)| *delay <= MAX_SEND_DELAY).take(BELLS) {
-        let delay = delay.to_std().unwrap_or_default();
-        bells.entry(lane).or_default().push(doorbell::message(lane, delay, ids));
+    for ((delay, lane), count) in due.into_iter().take(TIMES) {
+        bells.entry(lane).or_default().extend(doorbell::messages(lane, delay, count, ids));
     }
     for (lane, messages) in bells {
         let rung = doorbell::ring_all(&*state.queue, &state.queues, lane, &messages, MANY_BELLS).await;

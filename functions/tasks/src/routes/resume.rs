@@ -13,7 +13,7 @@ use super::{database, pause::Response};
 use crate::{error::TaskError, state::AppState};
 
 /// So many tasks are rung for at once; the outbox has the rest, and beat rings for them.
-const BELLS: i64 = 200;
+const BELLS: i64 = lanes::COUNT_CAP;
 /// How long the queue may take.
 const QUEUE: Duration = Duration::from_secs(2);
 

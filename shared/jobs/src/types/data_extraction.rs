@@ -239,7 +239,7 @@ async fn tasks_of(pool: &Pool, context: &TaskContext, filters: &Filters, most: u
         let page = page.map_err(|error| failed(&error))?;
         let is_last = i64::try_from(page.len()).unwrap_or(PAGE) < PAGE;
         cursor = page.last().map(|task| task.id);
-        rows.extend(page.into_iter().map(task_row));
+        rows.extend(page.iter().map(task_row));
         let extra = Map::from_iter([("rows".to_owned(), json!(rows.len()))]);
         context.progress(float(rows.len()) / float(most) * 100.0, extra);
         if is_last {
@@ -251,7 +251,7 @@ async fn tasks_of(pool: &Pool, context: &TaskContext, filters: &Filters, most: u
     Ok(Frame { columns: columns.map(str::to_owned).to_vec(), rows })
 }
 
-fn task_row(task: TaskSummary) -> Row {
+fn task_row(task: &TaskSummary) -> Row {
     let row = json!({
         "task_id": task.id,
         "task_type": task.task_type,
@@ -274,11 +274,11 @@ async fn statistics_of(pool: &Pool, user: UserId) -> Result<Frame, TaskFailure> 
     let overview = statistics::overview(&mut connection, Some(user), None).await.map_err(|error| failed(&error))?;
     let columns = ["task_type", "submitted", "completed", "failed", "cancelled", "expired", "dead", "avg_seconds"]
         .map(str::to_owned);
-    Ok(Frame { columns: columns.to_vec(), rows: overview.by_type.into_iter().map(type_row).collect() })
+    Ok(Frame { columns: columns.to_vec(), rows: overview.by_type.iter().map(type_row).collect() })
 }
 
-fn type_row(of_type: TypeStats) -> Row {
-    let counts = of_type.counts;
+fn type_row(of_type: &TypeStats) -> Row {
+    let counts = &of_type.counts;
     let row = json!({
         "task_type": of_type.task_type,
         "submitted": counts.submitted,

@@ -89,6 +89,7 @@ pub enum Retried {
 /// doorbells owed, statistics, and the audit entry. Answers for each task that is there and within the scope.
 ///
 /// A key that must be unique is taken along. If a task that has not ended has it, no new one is made: `Before(None)`.
+#[expect(clippy::too_many_lines, reason = "most of it is one statement")]
 pub async fn again(
     conn: &mut PgConnection,
     wanted: &[Again],

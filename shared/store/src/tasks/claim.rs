@@ -80,6 +80,7 @@ const GROUPS: i32 = 32;
 /// Users take turns: whoever has fewest running in the lane comes first, and of one user's tasks the first in the lane's
 /// order. Tasks that share a concurrency key are claimed while fewer run than their limit says. Slots that are left after
 /// that (other workers were at the same tasks) are filled in the lane's order, without tasks that have such a key.
+#[expect(clippy::too_many_lines, reason = "most of it is one statement")]
 pub async fn claim(conn: &mut PgConnection, claim: &Claim<'_>, now: Now) -> Result<Vec<Claimed>> {
     let rows = sqlx::query!(
         r#"

@@ -45,6 +45,7 @@ pub struct Matching {
 
 /// Tasks in one of these states, newest first, that come after `cursor` in that order: up to `limit` of them, among the
 /// next [`LOOKED_AT`]. With `untried`, only those that no task tries again.
+#[expect(clippy::too_many_lines, reason = "most of it is one statement")]
 pub async fn matching(
     conn: &mut PgConnection,
     scope: Scope,

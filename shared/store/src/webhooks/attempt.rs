@@ -161,6 +161,7 @@ pub struct Settled {
 /// Notes how attempts ended, in one statement: the deliveries, the log, what is known of the endpoints. Progress that was not
 /// taken and that later progress, or the end, has overtaken is not tried again. An outcome whose delivery was claimed again
 /// meanwhile is refused. Answers which deliveries are to be tried again.
+#[expect(clippy::too_many_lines, reason = "most of it is one statement")]
 pub async fn settle(conn: &mut PgConnection, ends: &[Settled], now: Now) -> Result<Vec<DeliveryId>> {
     let column = |of: fn(&Settled) -> Option<String>| ends.iter().map(of).collect::<Vec<_>>();
     let ids: Vec<Uuid> = ends.iter().map(|e| e.id.0).collect();

@@ -101,9 +101,9 @@ pub async fn handler(
         Cancelled::Ended(step_of) => *step_of,
         Cancelled::Requested | Cancelled::TooLate(_) => None,
     };
-    let steps_of: BTreeSet<_> = done.iter().filter_map(step_of).collect();
+    let workflows: BTreeSet<_> = done.iter().filter_map(step_of).collect();
     // Beat takes the others further.
-    for id in steps_of.into_iter().take(WORKFLOWS) {
+    for id in workflows.into_iter().take(WORKFLOWS) {
         workflow::take_further(&state, id).await;
     }
     Ok(success(Response {

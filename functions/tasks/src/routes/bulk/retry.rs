@@ -134,7 +134,9 @@ pub async fn handler(
     });
     let (found, done) = done.await.map_err(TaskError::from)?;
     let mut skipped = Skipped::default();
-    done.iter().for_each(|(_, outcome)| skipped.count(outcome));
+    for (_, outcome) in &done {
+        skipped.count(outcome);
+    }
     let new = || {
         done.iter().filter_map(|(_, outcome)| match outcome {
             Retried::Accepted(new) => Some(new),

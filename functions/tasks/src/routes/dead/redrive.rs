@@ -191,7 +191,9 @@ pub async fn handler(
     });
     let (found, next, done) = done.await.map_err(TaskError::from)?;
     let mut skipped = Skipped::default();
-    done.iter().for_each(|(_, outcome)| skipped.count(outcome));
+    for (_, outcome) in &done {
+        skipped.count(outcome);
+    }
     if !request.dry_run {
         skipped.not_retryable += found.len() - done.len();
     }

@@ -25,6 +25,7 @@ struct Response {
 
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "WebhookAttempt")]
+#[expect(clippy::struct_field_names, reason = "the field is the attempt's number, and called so outside")]
 struct Attempt {
     attempt: i16,
     ended_at: DateTime<Utc>,

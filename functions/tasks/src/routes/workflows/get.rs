@@ -48,6 +48,7 @@ struct StepCounts {
 
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "WorkflowStep")]
+#[expect(clippy::struct_field_names, reason = "the field is the step's number, and called so outside")]
 struct Step {
     /// From 0.
     step: i32,
