@@ -14,6 +14,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("halyard-cloud", &["halyard-domain"]),
     ("halyard-jobs", &["halyard-domain", "halyard-store", "halyard-cloud"]),
     ("halyard-mail", &["halyard-domain", "halyard-auth", "halyard-store", "halyard-cloud"]),
+    ("halyard-webhook", &["halyard-domain"]),
     ("halyard-http", &["halyard-domain", "halyard-auth"]),
     ("halyard-platform", &["halyard-domain", "halyard-auth", "halyard-config", "halyard-cloud", "halyard-http"]),
     ("halyard-authorizer", &["halyard-domain", "halyard-auth", "halyard-config", "halyard-cloud", "halyard-platform"]),

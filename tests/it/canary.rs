@@ -40,8 +40,15 @@ fn alias<'r>(resources: &'r Value, function: &str) -> &'r Value {
     &resources[format!("{function}Aliaslive")]
 }
 
-const GRADUAL: [&str; 6] =
-    ["AuthFunction", "AuthorizerFunction", "StatusFunction", "TasksFunction", "UsersFunction", "WorkerFunction"];
+const GRADUAL: [&str; 7] = [
+    "AuthFunction",
+    "AuthorizerFunction",
+    "NotifierFunction",
+    "StatusFunction",
+    "TasksFunction",
+    "UsersFunction",
+    "WorkerFunction",
+];
 
 #[test]
 fn without_a_canary_there_is_nothing_of_codedeploy() {
@@ -49,7 +56,7 @@ fn without_a_canary_there_is_nothing_of_codedeploy() {
     let all = resources.as_object().expect("resources").values();
     let kinds: Vec<&str> = all.filter_map(|resource| resource["Type"].as_str()).collect();
     assert!(!kinds.iter().any(|kind| kind.starts_with("AWS::CodeDeploy::")), "{kinds:?}");
-    assert_eq!(of_kind(&resources, "AWS::Lambda::Alias").len(), 8);
+    assert_eq!(of_kind(&resources, "AWS::Lambda::Alias").len(), 9);
     for (id, alias) in of_kind(&resources, "AWS::Lambda::Alias") {
         assert!(alias["UpdatePolicy"].is_null(), "{id}");
     }
@@ -91,7 +98,7 @@ fn a_new_release_publishes_a_new_version_of_every_function() {
         of_kind(&resources, "AWS::Lambda::Version").into_iter().map(|(id, _)| id.to_owned()).collect()
     };
     let (one, other) = (versions("0123456789abcdef"), versions("fedcba9876543210"));
-    assert_eq!((one.len(), other.len()), (8, 8));
+    assert_eq!((one.len(), other.len()), (9, 9));
     assert!(one.iter().all(|version| !other.contains(version)), "{one:?} {other:?}");
     assert_eq!(one, versions("0123456789abcdef"), "the same release is the same version");
 }
@@ -101,9 +108,11 @@ fn the_schedule_and_every_queue_invoke_the_alias() {
     let resources = transformed("{}");
     let (mappings, rules) =
         (of_kind(&resources, "AWS::Lambda::EventSourceMapping"), of_kind(&resources, "AWS::Events::Rule"));
-    assert_eq!((mappings.len(), rules.len()), (4, 1));
+    assert_eq!((mappings.len(), rules.len()), (5, 1));
     for (id, mapping) in mappings {
-        assert_eq!(mapping["Properties"]["FunctionName"]["Ref"], "WorkerFunctionAliaslive", "{id}");
+        let of_webhooks = mapping["Properties"]["EventSourceArn"]["Fn::GetAtt"][0] == "CallbacksQueue";
+        let function = if of_webhooks { "NotifierFunctionAliaslive" } else { "WorkerFunctionAliaslive" };
+        assert_eq!(mapping["Properties"]["FunctionName"]["Ref"], function, "{id}");
     }
     for (id, rule) in rules {
         assert_eq!(rule["Properties"]["Targets"][0]["Arn"]["Ref"], "BeatFunctionAliaslive", "{id}");

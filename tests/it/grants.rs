@@ -12,8 +12,8 @@ use halyard_cloud::{
     secrets::SecretRef,
 };
 use halyard_config::{
-    AuthConfig, AuthorizerConfig, BeatConfig, ConfigError, FromVars as _, MigrateConfig, StatusConfig, TasksConfig,
-    UsersConfig, Vars, WorkerConfig,
+    AuthConfig, AuthorizerConfig, BeatConfig, ConfigError, FromVars as _, MigrateConfig, NotifierConfig, StatusConfig,
+    TasksConfig, UsersConfig, Vars, WorkerConfig,
 };
 use halyard_domain::Lane;
 use halyard_gateway::template::{Grants, Inputs, Statement, Template};
@@ -108,12 +108,14 @@ fn body_of(route: &str, caller: &Actor) -> Value {
 async fn every_lane(app: &TestApp) {
     let admin = app.admin().await;
     let data = json!({"fail": "error", "fail_attempts": 1});
+    // A receiver that is not there: the notifier rings for the next attempt.
+    let callbacks = json!({"completion_url": "http://127.0.0.1:9099/"});
     let mut ids = Vec::new();
     for (lane, priority) in [(Lane::High, 1), (Lane::Default, 5), (Lane::Low, 9), (Lane::Long, 5)] {
         let pause = format!("/tasks/queues/{lane}/pause");
         admin.post(&pause, json!({})).await.expect(200);
-        let task =
-            json!({"task_type": "sample", "data": data, "priority": priority, "retry_config": {"retry_delay": 1}});
+        let task = json!({"task_type": "sample", "data": data, "priority": priority, "retry_config": {"retry_delay": 1},
+                         "callbacks": callbacks});
         let id = admin.submit(task).await;
         app.change_task(&id, &format!("lane = '{lane}'")).await;
         admin.post(&pause.replace("pause", "resume"), json!({})).await.expect(200);
@@ -163,6 +165,20 @@ async fn every_loss(app: &TestApp) {
     app.drain().await;
 }
 
+/// Requests under a key, which are sent twice.
+async fn every_key(app: &TestApp) {
+    let admin = app.admin().await;
+    let bodies = [
+        ("/tasks/submit", json!({"task_type": "sample", "data": {}}), 200),
+        ("/auth/api-keys", json!({"name": "keyed"}), 409),
+    ];
+    for (path, body, second) in bodies {
+        for code in [200, second] {
+            admin.request(Method::POST, path).header("idempotency-key", path).json(&body).send().await.expect(code);
+        }
+    }
+}
+
 /// An account is disabled, which ends its sessions.
 async fn every_account(app: &TestApp) {
     let user = app.user_named("leaver").await;
@@ -177,11 +193,15 @@ async fn every_role_grants_what_its_function_uses_and_nothing_else() {
     every_loss(&app).await;
     an_api_key(&app).await;
     app.keys(json!("publish")).await.expect("the deploy step publishes keys");
-    let task = app.admin().await.submit(json!({"task_type": "sample", "data": {}})).await;
+    let callbacks = json!({"error_url": "http://127.0.0.1:9099/"});
+    let task = json!({"task_type": "sample", "data": {}, "callbacks": callbacks});
+    let task = app.admin().await.submit(task).await;
     every_route(&app, &task).await;
     every_account(&app).await;
+    every_key(&app).await;
     app.admin().await.post("/tasks/queues/high/resume", json!({})).await.expect(200);
     app.drain_with_time().await;
+    app.execute("update webhook_deliveries set state = 'failed', ended_at = event_at where state = 'owed'").await;
     let text = text();
     let sends = [("MailFrom", "no-reply@halyard.test")];
     let grants = grants_of(&text, &sends);
@@ -223,6 +243,7 @@ fn reads(function: &str, variable: &str, vars: &Vars) -> bool {
             "StatusFunction" => StatusConfig::load(vars).map(drop),
             "WorkerFunction" => WorkerConfig::load(vars).map(drop),
             "BeatFunction" => BeatConfig::load(vars).map(drop),
+            "NotifierFunction" => NotifierConfig::load(vars).map(drop),
             "MigrateFunction" => MigrateConfig::load(vars).map(drop),
             "AuthorizerFunction" => AuthorizerConfig::load(vars).map(drop),
             other => panic!("{other} is new: say here which configuration it reads"),
@@ -309,7 +330,8 @@ fn only_who_signs_can_read_the_private_key() {
         for (function, grants) in grants_of(&text(), parameters) {
             let reads = |secret: &str| allowed(&grants).iter().any(|(_, resource)| resource.contains(secret));
             assert_eq!(reads("/token-signing-key-"), function == "AuthFunction", "{function}");
-            assert_eq!(reads("/accounts-"), function == "AuthFunction", "{function}");
+            let opens = ["AuthFunction", "NotifierFunction"].contains(&function.as_str());
+            assert_eq!(reads("/accounts-"), opens, "{function}");
             let verifies = ["AuthFunction", "AuthorizerFunction", "MigrateFunction"].contains(&function.as_str());
             assert_eq!(reads("/token-keys-"), verifies && parameters.is_empty(), "{function}");
         }

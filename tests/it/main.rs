@@ -13,6 +13,7 @@ mod e2e;
 mod emulated;
 mod fidelity;
 mod grants;
+mod idempotency;
 mod mail;
 mod migrations;
 mod nginx;
@@ -20,6 +21,7 @@ mod openapi;
 mod redis_cluster;
 mod resilience;
 mod round_trips;
+mod schedules;
 mod security;
 mod status;
 mod store;
@@ -28,6 +30,7 @@ mod template;
 mod tracing_ids;
 mod users;
 mod watch;
+mod webhooks;
 mod workflows;
 
 /// Compares an answer with the snapshot of this name, beside the test's file.

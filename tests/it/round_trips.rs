@@ -1,6 +1,7 @@
 //! Invariant 10: round trips per invocation are counted and do not grow unnoticed.
 
 use halyard_tests::{PrivateRedis, TestApp, Trips};
+use http::Method;
 use serde_json::json;
 
 const TIMES: u64 = 20;
@@ -49,6 +50,24 @@ async fn submit_is_one_round_trip_to_redis_one_to_the_database_and_one_to_the_qu
     };
     submit().await;
     assert_eq!(app.trips(TIMES, submit).await, Trips { redis: TIMES, database: TIMES, queue: TIMES, table: 0 });
+    app.leave_unfinished();
+}
+
+#[tokio::test]
+async fn an_idempotency_key_costs_two_writes_and_its_replay_a_write_and_a_read() {
+    let app = TestApp::builder().without_rate_limits().counting().spawn().await;
+    let user = app.user().await;
+    let mut n = 0;
+    let mut submit = async |again: bool| {
+        n += i32::from(!again);
+        let draft = user.request(Method::POST, "/tasks/submit").header("idempotency-key", &format!("k{n}"));
+        draft.json(&json!({"task_type": "sample", "data": {}})).send().await.expect(200);
+    };
+    submit(false).await;
+    let trips = app.trips(TIMES, async || submit(false).await).await;
+    assert_eq!(trips, Trips { redis: TIMES, database: TIMES, queue: TIMES, table: 2 * TIMES });
+    let trips = app.trips(TIMES, async || submit(true).await).await;
+    assert_eq!(trips, Trips { redis: TIMES, database: 0, queue: 0, table: 2 * TIMES });
     app.leave_unfinished();
 }
 

@@ -17,7 +17,7 @@ use crate::{
     data, enumeration, nginx, procfs,
     report::{Line, Report},
     server::Server,
-    sign_in,
+    sign_in, webhooks,
 };
 
 const LANES: [&str; 4] = ["high", "default", "low", "long"];
@@ -63,6 +63,10 @@ pub async fn run_all(
     if wanted("tasks_end_to_end") {
         data::clear(&mut database).await?;
         report.lines.push(end_to_end(mode, server).await?);
+    }
+    if wanted("webhooks") {
+        report.lines.push(webhooks::fan_out(mode, server).await?);
+        data::clear(&mut database).await?;
     }
     if wanted("submit_paused") {
         switch_lanes(server, "pause").await?;

@@ -16,6 +16,7 @@ mod server;
 mod sign_in;
 mod tokens;
 mod trips;
+mod webhooks;
 
 use std::{path::Path, process::ExitCode, time::Duration};
 

@@ -148,7 +148,7 @@ fn operation(method: &Method, path: &str) -> Option<(String, &'static Value)> {
         loop {
             match (given.next(), wanted.next()) {
                 (None, None) => return true,
-                (Some(given), Some(wanted)) if wanted.starts_with('{') && !given.is_empty() => {}
+                (Some(given), Some(wanted)) if wanted.starts_with('{') && !is_resolved(given) => {}
                 (Some(given), Some(wanted)) if given == wanted => {}
                 _ => return false,
             }
@@ -159,6 +159,11 @@ fn operation(method: &Method, path: &str) -> Option<(String, &'static Value)> {
     let found = paths.iter().filter(|(template, _)| fits(template)).min_by_key(|(template, _)| template.contains('{'));
     let (template, item) = found?;
     Some((format!("{method} {template}"), item.get(method.to_lowercase())?))
+}
+
+/// Is it a segment that those in between may take away (RFC 3986, section 5.2.4)? It is no value of a variable then.
+fn is_resolved(segment: &str) -> bool {
+    matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "" | "." | "..")
 }
 
 /// What a reference into the document refers to.

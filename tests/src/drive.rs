@@ -142,23 +142,36 @@ impl TestApp {
     /// A worker's environment of its own takes a batch; once `then` is through, it is dropped with everything in it, as
     /// when its host dies. Its messages stay hidden, its leases stay behind.
     pub async fn poll_and_kill(&self, queue: &str, then: impl AsyncFnOnce()) {
+        self.kill("WorkerFunction", queue, then).await;
+    }
+
+    /// Likewise a notifier's.
+    pub async fn poll_and_kill_notifier(&self, then: impl AsyncFnOnce()) {
+        self.kill("NotifierFunction", "callbacks", then).await;
+    }
+
+    async fn kill(&self, function: &str, queue: &str, then: impl AsyncFnOnce()) {
         let received = self.parts.queue.receive(&self.queue_name(queue), 10, Duration::ZERO, None).await;
         let mut event = SqsEvent::default();
         event.records = received.expect("the queue answers").into_iter().map(record).collect();
         assert!(!event.records.is_empty(), "a doorbell rings");
         let clock = std::sync::Arc::clone(&self.parts.clock);
         let host = Host::new(
-            self.worker_vars(),
-            "doomed-worker",
+            self.vars_of(function),
+            "doomed",
             clock,
             std::sync::Arc::clone(&self.parts.entropy),
             Some(self.parts.twins.clone()),
         );
-        let worker = halyard_fn_worker::init(&host).await.expect("a worker");
+        let doomed = match function {
+            "NotifierFunction" => halyard_fn_notifier::init(&host).await,
+            _ => halyard_fn_worker::init(&host).await,
+        };
+        let doomed = doomed.expect("an environment");
         let deadline = self.now() + chrono::Duration::minutes(15);
         let invocation = Invocation { aws_request_id: "doomed".to_owned(), deadline };
         tokio::select! {
-            answer = worker.invoke(Event::Sqs(event), invocation) => panic!("the worker was done: {answer:?}"),
+            answer = doomed.invoke(Event::Sqs(event), invocation) => panic!("it was done: {answer:?}"),
             () = then() => {}
         }
     }
@@ -179,9 +192,8 @@ impl TestApp {
         QueueName(found.next().unwrap_or_else(|| panic!("no queue {queue}")).name.clone())
     }
 
-    fn worker_vars(&self) -> halyard_config::Vars {
-        let worker = &self.parts.stack.functions["WorkerFunction"];
-        let own = worker.environment.iter().filter_map(|(name, value)| match value {
+    fn vars_of(&self, function: &str) -> halyard_config::Vars {
+        let own = self.parts.stack.functions[function].environment.iter().filter_map(|(name, value)| match value {
             halyard_gateway::template::EnvValue::Known(value) => Some((name.clone(), value.clone())),
             halyard_gateway::template::EnvValue::Missing(_) => None,
         });

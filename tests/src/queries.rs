@@ -78,7 +78,8 @@ impl TestApp {
     pub(crate) async fn unfinished(connection: &mut PgConnection) -> Result<Vec<String>, sqlx::Error> {
         let sql = "select 'task ' || id || ' is ' || state from tasks
                    where state in ('queued', 'scheduled', 'running', 'retrying')
-                   union all select 'outbox row of ' || task_id from outbox";
+                   union all select 'outbox row of ' || task_id from outbox
+                   union all select 'webhook of ' || source || ' is owed' from webhook_deliveries where state = 'owed'";
         sqlx::query_scalar(sql).fetch_all(connection).await
     }
 

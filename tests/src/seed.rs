@@ -85,6 +85,7 @@ pub async fn invoke_migrate(database_url: &str, now: DateTime<Utc>) -> Value {
     let (clock, entropy) = (Arc::new(ManualClock::new(now)), Arc::new(Entropy::seeded(0)));
     let table = TableName("halyard-sessions".to_owned());
     let vars = vars.with("TABLE_SESSIONS", table.0.clone()).with("TABLE_TASK_LOGS", "none");
+    let vars = vars.with("TABLE_IDEMPOTENCY", "none");
     let twins = Twins {
         queue: Arc::new(QueueTwin::new(clock.clone(), []).expect("no queues")),
         table: Arc::new(TableTwin::in_memory([table]).expect("a table in memory")),

@@ -59,6 +59,9 @@ pub enum AuthError {
     /// What is stored as a second factor cannot be read with the present key.
     #[error("the second factor of user {0} cannot be decrypted")]
     Undecipherable(UserId),
+    /// A key pair could not be made, which never happens.
+    #[error("no key pair could be made")]
+    NoKeys,
     /// The new password is the old one.
     #[error("the new password is the present one")]
     SamePassword,
@@ -93,6 +96,9 @@ pub enum AuthError {
     /// The user has as many API keys as they may.
     #[error("too many API keys")]
     TooManyKeys,
+    /// The request was carried out before, as far as making the key; nobody but the first was shown it.
+    #[error("the key was made by an earlier request")]
+    MadeBefore,
     /// Somebody else kept changing the same thing.
     #[error("too many changes at once")]
     Contended,
@@ -129,6 +135,10 @@ impl From<AuthError> for Problem {
                 );
                 Self::conflict("too_many_api_keys", detail)
             }
+            AuthError::MadeBefore => {
+                let detail = "the key was made, and only the first answer showed it; delete it and make another";
+                Self::conflict("idempotency_answer_not_kept", detail)
+            }
             AuthError::NoSigner => down("no tokens can be issued", &error),
             AuthError::BadCredentials => {
                 Self::new(StatusCode::UNAUTHORIZED, "invalid_credentials", "user name or password are wrong")
@@ -156,7 +166,7 @@ impl From<AuthError> for Problem {
             AuthError::NoSecondFactor(what) => {
                 Self::conflict("two_factor_missing", format!("the account has no second factor to {what}"))
             }
-            AuthError::Undecipherable(_) => Self::internal(&error),
+            AuthError::Undecipherable(_) | AuthError::NoKeys => Self::internal(&error),
             AuthError::SamePassword => {
                 let detail = "is the password that the account has already";
                 Self::unprocessable(vec![FieldError::new("/new_password", "unchanged", detail)])
@@ -194,7 +204,12 @@ fn taken(constraint: Constraint) -> Problem {
     let (code, pointer, detail) = match constraint {
         Constraint::UsernameTaken => ("username_taken", "/username", "is taken by another account"),
         Constraint::EmailTaken => ("email_taken", "/email", "is taken by another account"),
-        Constraint::TaskIdTaken => return Problem::internal_text("a task's constraint in an account's statement"),
+        Constraint::TaskIdTaken
+        | Constraint::WorkflowIdTaken
+        | Constraint::SchedulePlaceTaken
+        | Constraint::LaneDraining => {
+            return Problem::internal_text("a task's constraint in an account's statement");
+        }
     };
     Problem::conflict(code, constraint.to_string()).with_errors(vec![FieldError::new(pointer, "taken", detail)])
 }

@@ -64,7 +64,7 @@ pub async fn init(host: &Host) -> Result<Function, InitError> {
         clock: Arc::clone(&host.clock),
         entropy: Arc::clone(&host.entropy),
     });
-    Ok(Function::Http(router(state, host.http_context().await?)))
+    Ok(Function::Http(router(state, host.keyed_http_context().await?)))
 }
 
 /// The configuration must be of one piece: some private key belongs to the configured set. Which one signs, the stored

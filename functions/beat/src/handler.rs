@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use halyard_cloud::{Sessions, queue::Queue, redis::Redis};
+use halyard_cloud::{CallbackBell, Sessions, queue::Queue, redis::Redis};
 use halyard_domain::{Clock, Entropy};
 use halyard_jobs::doorbell::LaneQueues;
 use halyard_mail::PostOffice;
@@ -23,8 +23,21 @@ const RESERVE: Duration = Duration::from_secs(3);
 const STEP: Duration = Duration::from_secs(12);
 
 /// The steps, in order. Revocations are the most urgent. The outbox comes before the leases: it takes doorbells that still wait in a queue for good for
-/// its own rows, and those that the leases ring are spoken for.
-const STEPS: [&str; 9] = ["epochs", "outbox", "leases", "lanes", "mails", "statistics", "calls", "nodes", "audit"];
+/// its own rows, and those that schedules and leases ring are spoken for.
+const STEPS: [&str; 12] = [
+    "epochs",
+    "outbox",
+    "schedules",
+    "leases",
+    "workflows",
+    "lanes",
+    "webhooks",
+    "mails",
+    "statistics",
+    "calls",
+    "nodes",
+    "audit",
+];
 
 /// The function.
 pub struct Beat {
@@ -33,6 +46,7 @@ pub struct Beat {
     pub(crate) redis: Redis,
     pub(crate) queue: Arc<dyn Queue>,
     pub(crate) queues: LaneQueues,
+    pub(crate) callbacks: CallbackBell,
     pub(crate) post: PostOffice,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<Entropy>,
@@ -60,9 +74,12 @@ impl Beat {
         let run = async {
             match name {
                 "epochs" => steps::epochs::publish(self, &mut step).await,
+                "schedules" => steps::schedules::fire(self, &mut step).await,
                 "leases" => steps::leases::reap(self, &mut step).await,
+                "workflows" => steps::workflows::take_further(self, &mut step).await,
                 "outbox" => steps::outbox::sweep(self, &mut step).await,
                 "lanes" => steps::lanes::ring_silent(self, &mut step).await,
+                "webhooks" => steps::webhooks::ring_overdue(self, &mut step).await,
                 "mails" => steps::mails::send(self, &mut step).await,
                 "statistics" => steps::statistics::fold(self, &mut step).await,
                 "calls" => steps::calls::fold(self, &mut step).await,

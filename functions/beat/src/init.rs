@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use halyard_cloud::CallbackBell;
 use halyard_config::BeatConfig;
 use halyard_domain::Lane;
 use halyard_jobs::doorbell::LaneQueues;
@@ -27,6 +28,7 @@ pub async fn init(host: &Host) -> Result<Function, InitError> {
         redis: host.redis().await?,
         queue: host.queue().await?,
         queues: LaneQueues::from_urls(Lane::ALL.map(|lane| (lane, config.queues.url(lane)))),
+        callbacks: CallbackBell::new(host.queue().await?, &config.callbacks.url),
         post: PostOffice::new(halyard_mail::Parts {
             mailer: host.mailer(&config.mail)?,
             from: config.mail.from,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use halyard_cloud::{table::TableName, task_logs::TaskLogs};
+use halyard_cloud::{CallbackBell, table::TableName, task_logs::TaskLogs};
 use halyard_config::TasksConfig;
 use halyard_domain::Lane;
 use halyard_jobs::{Registry, doorbell::LaneQueues};
@@ -10,6 +10,7 @@ use halyard_platform::{Function, Host, InitError};
 use halyard_store::tasks::Intake;
 
 use crate::{
+    gate::Gate,
     router,
     state::{AppState, Parts},
 };
@@ -27,13 +28,16 @@ pub async fn init(host: &Host) -> Result<Function, InitError> {
     }
     let state = AppState::new(Parts {
         intake: Intake::new(pool.clone()),
+        gate: Gate::new(config.waiting),
         pool,
         queue: host.queue().await?,
         queues: LaneQueues::from_urls(Lane::ALL.map(|lane| (lane, config.queues.url(lane)))),
+        callbacks: CallbackBell::new(host.queue().await?, &config.callbacks.url),
+        allowed: config.outbound.allowed,
         logs: TaskLogs::new(host.table().await?, TableName(config.tables.task_logs)),
         registry: Registry::standard(),
         clock: Arc::clone(&host.clock),
         entropy: Arc::clone(&host.entropy),
     });
-    Ok(Function::Http(router(state, host.http_context().await?)))
+    Ok(Function::Http(router(state, host.keyed_http_context().await?)))
 }

@@ -3,10 +3,12 @@
 use std::{ops::Deref, sync::Arc};
 
 use halyard_auth::Principal;
-use halyard_cloud::{queue::Queue, task_logs::TaskLogs};
-use halyard_domain::{Clock, Entropy, UserId, authz::Permission};
+use halyard_cloud::{CallbackBell, queue::Queue, task_logs::TaskLogs};
+use halyard_domain::{Clock, Entropy, UserId, authz::Permission, outbound::Allowed};
 use halyard_jobs::{Registry, doorbell::LaneQueues};
 use halyard_store::{Pool, tasks::Intake};
+
+use crate::gate::Gate;
 
 /// The state of one execution environment; cloning is cheap.
 #[derive(Clone)]
@@ -18,10 +20,16 @@ pub struct Parts {
     pub pool: Pool,
     /// Where concurrent submits meet.
     pub intake: Intake,
+    /// Who may not submit more for the moment.
+    pub gate: Gate,
     /// Where doorbells go.
     pub queue: Arc<dyn Queue>,
     /// The lanes' queues.
     pub queues: LaneQueues,
+    /// Rings for webhooks that are owed.
+    pub callbacks: CallbackBell,
+    /// Private targets that callbacks may name.
+    pub allowed: Allowed,
     /// Log lines.
     pub logs: TaskLogs,
     /// The task types that are accepted.

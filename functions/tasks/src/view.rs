@@ -1,7 +1,7 @@
 //! How tasks look from outside.
 
 use chrono::{DateTime, Utc};
-use halyard_domain::{TaskId, task::TaskState};
+use halyard_domain::{TaskId, failure::failure_of, task::TaskState};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value, json, value::RawValue};
@@ -19,15 +19,8 @@ pub struct ErrorView {
 impl ErrorView {
     /// From the text that is stored: `code: message`, or only a message when a person gave it.
     pub fn new(text: String, state: TaskState) -> Self {
-        let is_code = |head: &str| !head.is_empty() && head.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
-        match text.split_once(": ") {
-            Some((code, message)) if state != TaskState::Cancelled && is_code(code) => {
-                Self { code: code.to_owned(), message: message.to_owned() }
-            }
-            _ if state.is_terminal() => Self { code: state.to_string(), message: text },
-            // What the reaper says of an attempt whose worker vanished.
-            _ => Self { code: "lease_lost".to_owned(), message: text },
-        }
+        let (code, message) = failure_of(text, state);
+        Self { code, message }
     }
 }
 
@@ -72,7 +65,8 @@ pub fn seconds(from: DateTime<Utc>, to: DateTime<Utc>) -> f64 {
     round((to - from).as_seconds_f64().max(0.0))
 }
 
-fn round(seconds: f64) -> f64 {
+/// In milliseconds' precision.
+pub fn round(seconds: f64) -> f64 {
     (seconds * 1_000.0).round() / 1_000.0
 }
 

@@ -6,7 +6,10 @@ use async_trait::async_trait;
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent};
 use futures::future::join_all;
 use halyard_domain::Lane;
-use halyard_jobs::{doorbell, worker::Worker};
+use halyard_jobs::{
+    doorbell,
+    worker::{Heard, Worker},
+};
 use halyard_platform::{Handler, Invocation, function::FunctionError};
 use tokio::{
     sync::Notify,
@@ -32,8 +35,9 @@ impl WorkerFunction {
     }
 
     /// Answers the ids of the messages that no decision was reached on.
-    async fn answer(&self, lane: Lane, message_ids: Vec<String>, deadline: Instant) -> Vec<String> {
-        match self.worker.run_batch(lane, message_ids.len(), deadline).await {
+    async fn answer(&self, lane: Lane, message_ids: Vec<String>, count: usize, deadline: Instant) -> Vec<String> {
+        let heard = Heard { messages: message_ids.len(), count };
+        match self.worker.run_batch(lane, heard, deadline).await {
             Ok(outcome) => {
                 self.node.add_processed(outcome.committed);
                 tracing::debug!(?outcome, "batch done");
@@ -64,11 +68,15 @@ impl Handler<SqsEvent, SqsBatchResponse> for WorkerFunction {
         let left = invocation.deadline - self.worker.clock.now();
         let deadline = Instant::now() + left.to_std().unwrap_or(Duration::ZERO);
         let mut failed = Vec::new();
-        let mut lanes = BTreeMap::<Lane, Vec<String>>::new();
+        let mut lanes = BTreeMap::<Lane, (Vec<String>, usize)>::new();
         for record in event.records {
             let id = record.message_id.unwrap_or_default();
             match doorbell::decode(record.body.as_deref().unwrap_or_default()) {
-                Ok(lane) => lanes.entry(lane).or_default().push(id),
+                Ok(bell) => {
+                    let (ids, count) = lanes.entry(bell.lane).or_default();
+                    ids.push(id);
+                    *count = count.saturating_add(bell.count);
+                }
                 Err(error) => {
                     tracing::error!(message_id = %id, %error, "undecodable message");
                     failed.push(id);
@@ -77,9 +85,9 @@ impl Handler<SqsEvent, SqsBatchResponse> for WorkerFunction {
         }
         let done = Notify::new();
         let batches = async {
-            let batches = lanes.into_iter().map(|(lane, ids)| {
+            let batches = lanes.into_iter().map(|(lane, (ids, count))| {
                 let span = tracing::info_span!("batch", %lane, invocation = %invocation.aws_request_id, worker_id = %self.worker.id);
-                self.answer(lane, ids, deadline).instrument(span)
+                self.answer(lane, ids, count, deadline).instrument(span)
             });
             let undecided = join_all(batches).await;
             done.notify_one();

@@ -2,13 +2,18 @@
 
 use std::{sync::Arc, time::Duration};
 
-use halyard_cloud::{table::TableName, task_logs::TaskLogs};
+use halyard_cloud::{CallbackBell, table::TableName, task_logs::TaskLogs};
 use halyard_config::WorkerConfig;
 use halyard_domain::Lane;
-use halyard_jobs::{Registry, doorbell::LaneQueues, worker::Worker};
+use halyard_jobs::{
+    Registry, Tools,
+    doorbell::LaneQueues,
+    worker::{LaneLimit, LaneLimits, Worker},
+};
 use halyard_platform::{Function, Host, InitError};
+use halyard_webhook::GuardedClient;
 
-use crate::{handler::WorkerFunction, node::WorkerNode};
+use crate::{handler::WorkerFunction, node::WorkerNode, web::GuardedWeb};
 
 /// How often leases are renewed, unless the lease is so short that it must be more often.
 const RENEW_EVERY: Duration = Duration::from_secs(1);
@@ -25,15 +30,22 @@ pub async fn init(host: &Host) -> Result<Function, InitError> {
         tracing::warn!(%error, "starting without the database");
     }
     let node = WorkerNode::new(&config.common.node, &host.entropy);
+    let client = GuardedClient::new(config.outbound.allowed);
+    let tools = Tools { web: Some(Arc::new(GuardedWeb(client))), database: Some(pool.clone()) };
     let worker = Worker {
         pool,
         queue: host.queue().await?,
         queues: LaneQueues::from_urls(Lane::ALL.map(|lane| (lane, config.queues.url(lane)))),
+        callbacks: CallbackBell::new(host.queue().await?, &config.callbacks.url),
         logs: TaskLogs::new(host.table().await?, TableName(config.tables.task_logs)),
-        registry: Registry::standard(),
+        registry: Registry::with_tools(&tools),
         clock: Arc::clone(&host.clock),
         entropy: Arc::clone(&host.entropy),
         lease: config.lease.length,
+        limits: LaneLimits::new(|lane| {
+            let of = config.lanes.of(lane);
+            LaneLimit { side_by_side: of.side_by_side, margin: of.margin }
+        }),
         renew_every: RENEW_EVERY.min(config.lease.length / 3),
         id: node.id().to_owned(),
         host: node.hostname().to_owned(),

@@ -3,6 +3,7 @@
 mod handler;
 mod init;
 mod node;
+mod web;
 
 pub use handler::WorkerFunction;
 pub use init::init;

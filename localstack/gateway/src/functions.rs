@@ -9,6 +9,7 @@ pub fn halyard() -> Registry {
         .with("halyard-fn-auth", |host| Box::pin(halyard_fn_auth::init(host)))
         .with("halyard-fn-beat", |host| Box::pin(halyard_fn_beat::init(host)))
         .with("halyard-fn-migrate", |host| Box::pin(halyard_fn_migrate::init(host)))
+        .with("halyard-fn-notifier", |host| Box::pin(halyard_fn_notifier::init(host)))
         .with("halyard-fn-status", |host| Box::pin(halyard_fn_status::init(host)))
         .with("halyard-fn-tasks", |host| Box::pin(halyard_fn_tasks::init(host)))
         .with("halyard-fn-users", |host| Box::pin(halyard_fn_users::init(host)))

@@ -34,7 +34,17 @@ pub struct AccountKey(Vec<Keys>);
 struct Keys {
     name: [u8; NAME],
     seal: LessSafeKey,
+    webhooks: LessSafeKey,
     device: hmac::Key,
+}
+
+/// What is encrypted: each kind under a key of its own, so that one cannot be put in the place of another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sealed {
+    /// The secret of a second factor.
+    SecondFactor,
+    /// What a user's webhooks are signed with.
+    WebhookSecret,
 }
 
 impl fmt::Debug for AccountKey {
@@ -55,10 +65,15 @@ impl AccountKey {
 
     /// Encrypts (AES-256-GCM) what belongs to `user`: the key's name, a nonce, the text, the tag.
     pub fn seal(&self, user: UserId, secret: &[u8], entropy: &Entropy) -> Vec<u8> {
+        self.seal_as(Sealed::SecondFactor, user, secret, entropy)
+    }
+
+    /// Likewise, for any use.
+    pub fn seal_as(&self, what: Sealed, user: UserId, secret: &[u8], entropy: &Entropy) -> Vec<u8> {
         let keys = self.first();
         let nonce: [u8; NONCE_LEN] = entropy.bytes();
         let mut text = secret.to_vec();
-        keys.seal
+        keys.of(what)
             .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), owner(user), &mut text)
             .expect("a text below 64 GiB");
         [&keys.name[..], &nonce, &text].concat()
@@ -66,12 +81,17 @@ impl AccountKey {
 
     /// Opens what [`Self::seal`] made for the same user; `None` for anything else.
     pub fn open(&self, user: UserId, sealed: &[u8]) -> Option<Vec<u8>> {
+        self.open_as(Sealed::SecondFactor, user, sealed)
+    }
+
+    /// Opens what [`Self::seal_as`] made for the same use and user; `None` for anything else.
+    pub fn open_as(&self, what: Sealed, user: UserId, sealed: &[u8]) -> Option<Vec<u8>> {
         let (name, rest) = sealed.split_first_chunk::<NAME>()?;
         let (nonce, text) = rest.split_first_chunk::<NONCE_LEN>()?;
         let keys = self.0.iter().find(|keys| keys.name == *name)?;
         let mut text = text.to_vec();
         let nonce = Nonce::assume_unique_for_key(*nonce);
-        keys.seal.open_in_place(nonce, owner(user), &mut text).ok().map(|opened| opened.to_vec())
+        keys.of(what).open_in_place(nonce, owner(user), &mut text).ok().map(|opened| opened.to_vec())
     }
 
     /// Was it sealed under the present text, the first one?
@@ -102,6 +122,13 @@ impl AccountKey {
 }
 
 impl Keys {
+    fn of(&self, what: Sealed) -> &LessSafeKey {
+        match what {
+            Sealed::SecondFactor => &self.seal,
+            Sealed::WebhookSecret => &self.webhooks,
+        }
+    }
+
     fn new(text: &str) -> Option<Self> {
         if text.chars().count() < SHORTEST {
             return None;
@@ -112,10 +139,11 @@ impl Keys {
             secret.expand(&[label], hkdf::HKDF_SHA256).and_then(|okm| okm.fill(&mut out)).ok().map(|()| out)
         };
         let name = Sha256::digest(derive(b"account key name, v1")?);
-        let seal = UnboundKey::new(&AES_256_GCM, &derive(b"second factors, v1")?).ok()?;
+        let aead = |label| Some(LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &derive(label)?).ok()?));
         Some(Self {
             name: *name.first_chunk()?,
-            seal: LessSafeKey::new(seal),
+            seal: aead(b"second factors, v1")?,
+            webhooks: aead(b"webhook secrets, v1")?,
             device: hmac::Key::new(hmac::HMAC_SHA256, &derive(b"device tokens, v1")?),
         })
     }

@@ -11,6 +11,7 @@ pub mod password;
 pub mod principal;
 pub mod token;
 pub mod verifier;
+pub mod webhook;
 
 pub use keys::{KeySet, Keys, SigningKey, SigningKeys};
 pub use principal::{Credential, Principal};

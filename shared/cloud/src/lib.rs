@@ -5,8 +5,10 @@
 
 pub mod api_keys;
 pub mod aws;
+pub mod callbacks;
 mod http;
 pub mod iam;
+pub mod idempotency;
 pub mod key_store;
 pub mod mail;
 pub mod queue;
@@ -19,6 +21,8 @@ pub mod table;
 pub mod task_logs;
 
 pub use api_keys::ApiKeys;
+pub use callbacks::CallbackBell;
+pub use idempotency::IdempotencyRecords;
 pub use key_store::KeyStore;
 pub use sessions::Sessions;
 pub use task_logs::TaskLogs;

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use halyard_domain::Lane;
+
 use crate::{
-    AccountConfig, AdminConfig, CloudKind, DatabaseConfig, Environment, ForgotConfig, FromVars, KeyRotationConfig,
-    MailConfig, NodeConfig, PasswordConfig, QueueConfig, Reader, RedisConfig, SessionCacheConfig, SigningConfig,
-    TableConfig, TokenConfig,
+    AccountConfig, AdminConfig, CallbackQueueConfig, CloudKind, DatabaseConfig, Environment, ForgotConfig, FromVars,
+    KeyRotationConfig, MailConfig, NodeConfig, OutboundConfig, PasswordConfig, QueueConfig, Reader, RedisConfig,
+    SessionCacheConfig, SigningConfig, SourceConfig, TableConfig, TokenConfig,
 };
 
 /// What every function reads.
@@ -124,8 +126,14 @@ composed!(
         redis: RedisConfig,
         /// Doorbells.
         queues: QueueConfig,
+        /// Doorbells of webhooks.
+        callbacks: CallbackQueueConfig,
+        /// Where callbacks may lead.
+        outbound: OutboundConfig,
         /// Log lines.
         tables: TableConfig,
+        /// How many tasks may wait.
+        waiting: WaitingConfig,
     }
 );
 
@@ -152,10 +160,34 @@ composed!(
         database: DatabaseConfig,
         /// Doorbells of retries.
         queues: QueueConfig,
+        /// Doorbells of webhooks.
+        callbacks: CallbackQueueConfig,
         /// Log lines.
         tables: TableConfig,
         /// Leases.
         lease: LeaseConfig,
+        /// What each lane may take.
+        lanes: LanesConfig,
+        /// Where tasks may call.
+        outbound: OutboundConfig,
+    }
+);
+
+composed!(
+    /// functions/notifier.
+    NotifierConfig {
+        /// What every function reads.
+        common: CommonConfig,
+        /// Deliveries.
+        database: DatabaseConfig,
+        /// Doorbells of retries.
+        callbacks: CallbackQueueConfig,
+        /// Where webhooks may go.
+        outbound: OutboundConfig,
+        /// What opens the secrets that they are signed with.
+        account: AccountConfig,
+        /// What they name as their source.
+        source: SourceConfig,
     }
 );
 
@@ -174,6 +206,8 @@ composed!(
         session_cache: SessionCacheConfig,
         /// Doorbells.
         queues: QueueConfig,
+        /// Doorbells of webhooks.
+        callbacks: CallbackQueueConfig,
         /// Mail that is owed.
         mail: MailConfig,
     }
@@ -207,5 +241,67 @@ pub struct LeaseConfig {
 impl FromVars for LeaseConfig {
     fn read(r: &mut Reader<'_>) -> Option<Self> {
         Some(Self { length: Duration::from_secs(r.number_or("LEASE_SECONDS", 15, 2..=900)?) })
+    }
+}
+
+/// How many tasks may wait in a lane before submits are answered 429.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WaitingConfig {
+    /// Of one user, 1 or more.
+    pub of_user: i64,
+    /// Of all together, 1 or more.
+    pub of_lane: i64,
+}
+
+impl FromVars for WaitingConfig {
+    fn read(r: &mut Reader<'_>) -> Option<Self> {
+        let of_user = r.number_or("MAX_WAITING_OF_USER", 200_000, 1..=10_000_000);
+        let of_lane = r.number_or("MAX_WAITING_OF_LANE", 1_000_000, 1..=100_000_000);
+        Some(Self { of_user: of_user?, of_lane: of_lane? })
+    }
+}
+
+/// What a lane may take of an invocation of the worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LaneConfig {
+    /// Tasks of one invocation that run side by side, 1 to 100.
+    pub side_by_side: usize,
+    /// What is left of the invocation's time when they are asked to stop, 1 to 300 seconds.
+    pub margin: Duration,
+}
+
+/// What each lane may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LanesConfig {
+    high: LaneConfig,
+    default: LaneConfig,
+    low: LaneConfig,
+    long: LaneConfig,
+}
+
+impl LanesConfig {
+    /// A lane's.
+    pub fn of(&self, lane: Lane) -> LaneConfig {
+        match lane {
+            Lane::High => self.high,
+            Lane::Default => self.default,
+            Lane::Low => self.low,
+            Lane::Long => self.long,
+        }
+    }
+}
+
+impl FromVars for LanesConfig {
+    fn read(r: &mut Reader<'_>) -> Option<Self> {
+        let mut lane = |side_by_side: &'static str, beside, margin: &'static str, seconds| {
+            let side_by_side = r.number_or(side_by_side, beside, 1..=100);
+            let margin = r.number_or(margin, seconds, 1..=300).map(Duration::from_secs);
+            Some(LaneConfig { side_by_side: side_by_side?, margin: margin? })
+        };
+        let high = lane("HIGH_SIDE_BY_SIDE", 10, "HIGH_MARGIN_SECONDS", 3);
+        let default = lane("DEFAULT_SIDE_BY_SIDE", 10, "DEFAULT_MARGIN_SECONDS", 3);
+        let low = lane("LOW_SIDE_BY_SIDE", 10, "LOW_MARGIN_SECONDS", 3);
+        let long = lane("LONG_SIDE_BY_SIDE", 1, "LONG_MARGIN_SECONDS", 30);
+        Some(Self { high: high?, default: default?, low: low?, long: long? })
     }
 }

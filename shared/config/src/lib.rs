@@ -10,10 +10,11 @@ mod secret;
 pub mod settings;
 mod urls;
 mod vars;
+mod webhook;
 
 pub use functions::{
-    AuthConfig, AuthorizerConfig, BeatConfig, CommonConfig, LeaseConfig, MigrateConfig, StatusConfig, TasksConfig,
-    UsersConfig, WorkerConfig,
+    AuthConfig, AuthorizerConfig, BeatConfig, CommonConfig, LaneConfig, LanesConfig, LeaseConfig, MigrateConfig,
+    NotifierConfig, StatusConfig, TasksConfig, UsersConfig, WaitingConfig, WorkerConfig,
 };
 pub use mail::{ForgotConfig, MailConfig};
 pub use reader::{ConfigError, FromVars, Reader, VarError};
@@ -23,3 +24,4 @@ pub use settings::{
     QueueConfig, RedisConfig, SessionCacheConfig, SigningConfig, TableConfig, TokenConfig,
 };
 pub use vars::Vars;
+pub use webhook::{CallbackQueueConfig, OutboundConfig, SourceConfig};

@@ -18,26 +18,31 @@ pub struct MailConfig {
 impl FromVars for MailConfig {
     fn read(r: &mut Reader<'_>) -> Option<Self> {
         const FROM: &str = "MAIL_FROM";
-        const URL: &str = "PUBLIC_URL";
         let from = match r.raw(FROM) {
             Some(address) if !is_address(address) => r.fail(FROM, "must be an e-mail address and nothing else"),
             other => Some(other.map(str::to_owned)),
         };
-        let public_url = r.text(URL).and_then(|url| {
-            let url = url.trim_end_matches('/');
-            let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://")).unwrap_or_default();
-            if rest.is_empty() || !rest.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~:/[]$%".contains(&b)) {
-                return r.fail(URL, "must be the http or https URL of the API, without user, query or fragment");
-            }
-            // A token that travels in clear can be read on the way.
-            if !r.is_local() && !url.starts_with("https://") {
-                return r.fail(URL, "must begin with https://, which only HALYARD_ENV=local need not");
-            }
-            Some(url.to_owned())
-        });
+        let public_url = public_url(r);
         let configuration_set = r.raw("MAIL_CONFIGURATION_SET").map(str::to_owned);
         Some(Self { from: from?, public_url: public_url?, configuration_set })
     }
+}
+
+/// Where clients reach the API (`PUBLIC_URL`), without a slash at the end.
+pub(crate) fn public_url(r: &mut Reader<'_>) -> Option<String> {
+    const URL: &str = "PUBLIC_URL";
+    r.text(URL).and_then(|url| {
+        let url = url.trim_end_matches('/');
+        let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://")).unwrap_or_default();
+        if rest.is_empty() || !rest.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~:/[]$%".contains(&b)) {
+            return r.fail(URL, "must be the http or https URL of the API, without user, query or fragment");
+        }
+        // A token that travels in clear can be read on the way.
+        if !r.is_local() && !url.starts_with("https://") {
+            return r.fail(URL, "must begin with https://, which only HALYARD_ENV=local need not");
+        }
+        Some(url.to_owned())
+    })
 }
 
 fn is_address(text: &str) -> bool {

@@ -157,12 +157,15 @@ pub struct TableConfig {
     pub sessions: String,
     /// Log lines of tasks.
     pub task_logs: String,
+    /// Records of `Idempotency-Key`.
+    pub idempotency: String,
 }
 
 impl FromVars for TableConfig {
     fn read(r: &mut Reader<'_>) -> Option<Self> {
         let (sessions, task_logs) = (r.text("TABLE_SESSIONS"), r.text("TABLE_TASK_LOGS"));
-        Some(Self { sessions: sessions?, task_logs: task_logs? })
+        let idempotency = r.text("TABLE_IDEMPOTENCY");
+        Some(Self { sessions: sessions?, task_logs: task_logs?, idempotency: idempotency? })
     }
 }
 

@@ -19,6 +19,7 @@ fn whole() -> Vars {
         ("QUEUE_LONG_URL", "https://sqs.eu-west-1.amazonaws.com/123456789012/halyard-long"),
         ("TABLE_SESSIONS", "sessions"),
         ("TABLE_TASK_LOGS", "logs"),
+        ("TABLE_IDEMPOTENCY", "keys"),
         ("TOKEN_ISSUER", "https://halyard.example"),
         ("TOKEN_AUDIENCE", "halyard"),
         ("TOKEN_KEY_SET", r#"{"keys":[]}"#),

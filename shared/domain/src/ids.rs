@@ -83,6 +83,11 @@ ulid_id!(
     "task_"
 );
 ulid_id!(
+    /// A workflow (a batch, a chain or a graph of tasks): `wf_` and the 26 characters of a ULID.
+    WorkflowId,
+    "wf_"
+);
+ulid_id!(
     /// A login session: `sess_` and the 26 characters of a ULID. One per login; its refresh tokens form a family.
     SessionId,
     "sess_"
@@ -93,9 +98,19 @@ ulid_id!(
     "key_"
 );
 ulid_id!(
+    /// A schedule: `sched_` and the 26 characters of a ULID.
+    ScheduleId,
+    "sched_"
+);
+ulid_id!(
     /// A mail: `mail_` and the 26 characters of a ULID.
     MailId,
     "mail_"
+);
+ulid_id!(
+    /// A webhook's delivery: `msg_` and the 26 characters of a ULID. The same at every attempt.
+    DeliveryId,
+    "msg_"
 );
 
 /// The host of an execution environment, as `/health/nodes` lists it.

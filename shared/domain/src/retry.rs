@@ -24,6 +24,19 @@ impl RetryPolicy {
     /// The longest delay between two attempts: one day.
     pub const MAX_DELAY: Duration = Duration::days(1);
 
+    /// The budget for retries of one type, beyond [`BURST`](Self::BURST): one in this time. When many fail at once, their
+    /// retries come back no faster, however many there are, so that failures do not multiply load; none is lost. Source:
+    /// Site Reliability Engineering, chapter 22, "Addressing Cascading Failures" (retry budgets).
+    pub const PACE: Duration = Duration::milliseconds(50);
+
+    /// So many retries of a type come back when their own delays say, before [`PACE`](Self::PACE) holds.
+    pub const BURST: i32 = 200;
+
+    /// The delay before a retry whose callee asked for at least `after` (`Retry-After`), a day at most.
+    pub fn respecting(delay: Duration, after: Option<Duration>) -> Duration {
+        after.map_or(delay, |after| delay.max(after)).min(Self::MAX_DELAY)
+    }
+
     /// The delay before retry number `retry` (1 is the first), or `None` when the retries are used up.
     ///
     /// `jitter` is a random number in `0.0..1.0`. The delay is "equal jitter": half of the nominal delay is kept and

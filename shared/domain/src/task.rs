@@ -46,6 +46,12 @@ impl TaskState {
         Self::Dead,
     ];
 
+    /// Those of a task that has not ended.
+    pub const UNENDED: [Self; 4] = [Self::Queued, Self::Scheduled, Self::Running, Self::Retrying];
+
+    /// Those of a task that may be tried again.
+    pub const TRIED_AGAIN: [Self; 4] = [Self::Failed, Self::Cancelled, Self::Expired, Self::Dead];
+
     /// A terminal state never changes.
     pub fn is_terminal(self) -> bool {
         matches!(self, Self::Completed | Self::Failed | Self::Cancelled | Self::Expired | Self::Dead)
@@ -56,17 +62,25 @@ impl TaskState {
         matches!(self, Self::Queued | Self::Scheduled | Self::Retrying)
     }
 
+    /// May a task that ended in this state be tried again, by a new task?
+    pub fn may_be_tried_again(self) -> bool {
+        Self::TRIED_AGAIN.contains(&self)
+    }
+
     /// The transition table: the only place that decides.
     pub fn may_become(self, next: Self) -> bool {
         match self {
             Self::Queued | Self::Scheduled | Self::Retrying => {
+                // `Scheduled` to `Queued` is a step of a workflow that waits for others no longer.
                 matches!(next, Self::Running | Self::Cancelled | Self::Expired)
+                    || (self == Self::Scheduled && next == Self::Queued)
             }
-            // `Running` to `Running` is a lost lease taken over by the next attempt.
+            // `Running` to `Running` is a lost lease taken over by the next attempt; to `Queued`, a slice that hands over.
             Self::Running => {
                 matches!(
                     next,
                     Self::Running
+                        | Self::Queued
                         | Self::Retrying
                         | Self::Completed
                         | Self::Failed
@@ -113,6 +127,14 @@ impl FromStr for TaskState {
     }
 }
 
+/// When a step of a workflow is due that still waits for others: never, unless its workflow releases it. It is
+/// `scheduled` until then.
+pub const UNRELEASED: DateTime<Utc> = match DateTime::from_timestamp(253_402_214_400, 0) {
+    // 9999-12-31T00:00:00Z: PostgreSQL's `infinity` has no form in Rust.
+    Some(at) => at,
+    None => DateTime::<Utc>::MAX_UTC,
+};
+
 /// How an attempt ended, seen from the task's code and the worker around it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AttemptEnd {
@@ -140,6 +162,10 @@ pub enum Verdict {
     /// The task becomes `retrying` and is due again after this delay.
     RetryAfter(Duration),
 }
+
+/// So many tries may stand before a dead letter that is redriven: what is given up time and again is not put back for ever.
+/// One by one, by hand, it may still be tried.
+pub const MAX_REDRIVEN: i32 = 5;
 
 /// Lost leases that a task survives before the platform gives it up.
 pub const MAX_LOST_LEASES: i16 = 5;

@@ -24,9 +24,9 @@ use tower::{Layer, Service, ServiceExt as _};
 use tracing::Instrument as _;
 
 use crate::{
-    Access, HttpContext, Problem, Rate, RequestInfo, RouteInfo, TraceContext, compress,
+    Access, HttpContext, Problem, Rate, RequestInfo, RouteInfo, TraceContext, compress, idempotency,
     limit::Limit,
-    problem::Unrendered,
+    problem::{Unrendered, rendered},
     throttle::{WINDOW, refuse},
 };
 
@@ -171,24 +171,20 @@ impl GuardLayer {
                 return problem.into_response();
             }
         }
-        match AssertUnwindSafe(inner.oneshot(request)).catch_unwind().await {
+        let call = async |request| match AssertUnwindSafe(inner.oneshot(request)).catch_unwind().await {
             Ok(Ok(response)) => response,
             Ok(Err(never)) => match never {},
             Err(panic) => Problem::internal_text(format!("panic: {}", panic_text(&*panic))).into_response(),
-        }
+        };
+        idempotency::once(&self.ctx, info, request, call).await
     }
 
     /// Renders a problem, sets the headers of every answer, compresses.
     async fn finish(&self, mut response: Response, info: &RequestInfo, client: &Client) -> Response {
-        if let Some(Unrendered(problem)) = response.extensions_mut().remove::<Unrendered>() {
-            self.log_fault(&problem, info);
-            let rendered = problem.render(&client.path, info.request_id().as_str());
-            let mut headers = std::mem::take(response.headers_mut());
-            response = rendered;
-            // The problem's own headers win over those that a handler put around it.
-            headers.extend(std::mem::take(response.headers_mut()));
-            *response.headers_mut() = headers;
+        if let Some(Unrendered(problem)) = response.extensions().get::<Unrendered>() {
+            self.log_fault(problem, info);
         }
+        response = rendered(response, &client.path, info.request_id().as_str());
         let headers = response.headers_mut();
         set(headers, REQUEST_ID, info.request_id().as_str());
         set(headers, TRACEPARENT, &info.traceparent());

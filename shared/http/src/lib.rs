@@ -11,6 +11,7 @@ mod envelope;
 pub mod extract;
 mod gcra;
 pub mod guard;
+mod idempotency;
 pub mod if_match;
 mod limit;
 pub mod openapi;
@@ -32,10 +33,11 @@ pub use extract::{
     Valid, stepped_up,
 };
 pub use gcra::LocalLimiter;
+pub use idempotency::{IDEMPOTENCY_KEY, IDEMPOTENCY_REPLAYED, IdempotencyKeys, KeysDown, NewIds};
 pub use limit::{Decision, Limit, Limiter, LimiterDown, Outcome, Visit, rate_limit, rate_limit_policy};
 pub use problem::{ApiResult, FieldError, Problem};
 pub use request::RequestInfo;
-pub use routes::{Access, Rate, RouteInfo, Routes};
+pub use routes::{Access, Rate, Repeats, RouteInfo, Routes};
 pub use throttle::Throttle;
 pub use time::{is_rfc3339, rfc3339};
 pub use trace::TraceContext;

@@ -234,6 +234,17 @@ struct Body<'a> {
 #[derive(Clone)]
 pub(crate) struct Unrendered(pub Arc<Problem>);
 
+/// The response with its problem rendered, if it has one.
+pub(crate) fn rendered(mut response: Response, instance: &str, request_id: &str) -> Response {
+    let Some(Unrendered(problem)) = response.extensions_mut().remove::<Unrendered>() else { return response };
+    let mut rendered = problem.render(instance, request_id);
+    // The problem's own headers win over those that a handler put around it.
+    let mut headers = std::mem::take(response.headers_mut());
+    headers.extend(std::mem::take(rendered.headers_mut()));
+    *rendered.headers_mut() = headers;
+    rendered
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = Response::new(axum::body::Body::empty());

@@ -71,6 +71,11 @@ impl RequestInfo {
         &self.0.route
     }
 
+    /// What the guard of every route shares.
+    pub(crate) fn context(&self) -> &HttpContext {
+        &self.0.ctx
+    }
+
     /// The wall clock's time.
     pub fn now(&self) -> DateTime<Utc> {
         self.0.ctx.clock().now()

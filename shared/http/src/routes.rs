@@ -53,6 +53,19 @@ impl Rate {
     }
 }
 
+/// What becomes of a POST that is sent twice, because the answer to the first was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Repeats {
+    /// Nothing was said. Other methods need not; a POST must, and a test asks.
+    Unsaid,
+    /// It takes an `Idempotency-Key`: the first answer is given again.
+    Keyed,
+    /// Likewise, but its answer holds a secret and is not kept: the second is told that there was a first.
+    KeyedSecret,
+    /// It takes no key, for this reason.
+    Unkeyed(&'static str),
+}
+
 /// One route.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RouteInfo {
@@ -64,6 +77,8 @@ pub struct RouteInfo {
     pub access: Access,
     /// How often.
     pub rate: Rate,
+    /// What becomes of it when it is sent twice.
+    pub repeats: Repeats,
     /// `GET /tasks/status/{id}`: the route key, which limits and live metrics go by.
     pub id: Arc<str>,
 }
@@ -131,8 +146,33 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         handler: MethodRouter<S>,
     ) -> Self {
         let id = format!("{method} {path}").into();
-        self.infos.push(RouteInfo { method, path, access, rate, id });
+        self.infos.push(RouteInfo { method, path, access, rate, repeats: Repeats::Unsaid, id });
         self.handlers.push(handler);
+        self
+    }
+
+    /// The route before takes an `Idempotency-Key`. Its handler makes ids with [`crate::NewIds`].
+    #[must_use]
+    pub fn keyed(self) -> Self {
+        self.repeated(Repeats::Keyed)
+    }
+
+    /// The route before takes an `Idempotency-Key`, and its answer is not kept, as it holds a secret.
+    #[must_use]
+    pub fn keyed_secret(self) -> Self {
+        self.repeated(Repeats::KeyedSecret)
+    }
+
+    /// The route before is a POST that takes no `Idempotency-Key`, for this reason.
+    #[must_use]
+    pub fn unkeyed(self, why: &'static str) -> Self {
+        self.repeated(Repeats::Unkeyed(why))
+    }
+
+    fn repeated(mut self, repeats: Repeats) -> Self {
+        if let Some(info) = self.infos.last_mut() {
+            info.repeats = repeats;
+        }
         self
     }
 
@@ -167,7 +207,8 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
 /// What answers when no route does.
 fn default_route() -> RouteInfo {
     let path = "$default";
-    RouteInfo { method: Method::GET, path, access: Access::Public, rate: Rate::Unlimited, id: path.into() }
+    let (access, rate, repeats) = (Access::Public, Rate::Unlimited, Repeats::Unsaid);
+    RouteInfo { method: Method::GET, path, access, rate, repeats, id: path.into() }
 }
 
 fn unknown_path(elsewhere: &[Elsewhere], uri: &Uri) -> Response {

@@ -40,6 +40,14 @@ impl Violations {
         }
     }
 
+    /// Notes what is broken inside of the value at `pointer`.
+    pub fn inside(&mut self, pointer: &str, value: &impl Validate) {
+        let mut inner = Self::default();
+        value.validate(&mut inner);
+        let place = |error: FieldError| FieldError { pointer: format!("{pointer}{}", error.pointer).into(), ..error };
+        self.0.extend(inner.0.into_iter().map(place));
+    }
+
     /// Notes a rule of the domain that is broken.
     pub fn rule(&mut self, pointer: impl Into<Cow<'static, str>>, result: Result<(), RuleBroken>) {
         if let Err(broken) = result {

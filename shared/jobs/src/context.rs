@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use chrono::{DateTime, TimeDelta, Utc};
 use halyard_domain::{Clock, TaskId, UserId};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{
@@ -46,12 +47,16 @@ struct Reported {
     checkpoint: Option<Box<RawValue>>,
     lines: Vec<LogLine>,
     next_line: u32,
+    /// What the history may say next of the progress.
+    note: Option<String>,
+    noted_at: Option<DateTime<Utc>>,
 }
 
 #[derive(Debug)]
 struct Shared {
     info: AttemptInfo,
     clock: Arc<dyn Clock>,
+    began_at: DateTime<Utc>,
     reported: Mutex<Reported>,
 }
 
@@ -78,9 +83,15 @@ pub struct Handle {
 /// A context and the worker's end of it.
 pub fn context(info: AttemptInfo, clock: Arc<dyn Clock>) -> (TaskContext, Handle) {
     let (sender, receiver) = watch::channel(None);
-    let shared = Arc::new(Shared { info, clock, reported: Mutex::default() });
+    let began_at = clock.now();
+    let shared = Arc::new(Shared { info, clock, began_at, reported: Mutex::default() });
     (TaskContext { shared: shared.clone(), stop: receiver }, Handle { shared, stop: sender })
 }
+
+/// Between two notes in a task's history at least.
+const NOTES: TimeDelta = TimeDelta::seconds(10);
+/// The longest of them, in characters.
+const LONGEST_NOTE: usize = 200;
 
 /// Log lines that one attempt may hold between two flushes; more are dropped, and one line says so.
 const MAX_PENDING_LINES: usize = 1_000;
@@ -101,6 +112,11 @@ impl TaskContext {
         self.shared.info.attempt
     }
 
+    /// The present.
+    pub fn now(&self) -> chrono::DateTime<chrono::Utc> {
+        self.shared.clock.now()
+    }
+
     /// When the attempt will be stopped.
     pub fn deadline(&self) -> Instant {
         self.shared.info.deadline
@@ -112,12 +128,19 @@ impl TaskContext {
     }
 
     /// Reports progress: 0 to 100 per cent, and whatever else the client should see. Uploaded with the next lease
-    /// renewal; only the last report before it counts, so reporting often costs next to nothing.
+    /// renewal; only the last report before it counts, so reporting often costs next to nothing. Now and then, at most every
+    /// ten seconds, one goes into the task's history: `message`, if the report has one, or else the percentage.
     pub fn progress(&self, percentage: f64, extra: Map<String, Value>) {
         let mut progress = extra;
         let rounded = (percentage.clamp(0.0, 100.0) * 10.0).round() / 10.0;
+        let note = match progress.get("message").and_then(Value::as_str) {
+            Some(message) => message.chars().take(LONGEST_NOTE).collect(),
+            None => format!("Progress: {rounded} %"),
+        };
         progress.insert("percentage".into(), rounded.into());
-        self.shared.reported().progress = Some(Value::Object(progress));
+        let mut reported = self.shared.reported();
+        reported.progress = Some(Value::Object(progress));
+        reported.note = Some(note);
     }
 
     /// Saves what a later attempt may resume from. Uploaded with the next lease renewal.
@@ -138,6 +161,11 @@ impl TaskContext {
     /// Has the attempt been asked to stop?
     pub fn is_cancelled(&self) -> bool {
         self.stop.borrow().is_some()
+    }
+
+    /// Why the attempt has been asked to stop, if it has.
+    pub fn stop_reason(&self) -> Option<Stop> {
+        *self.stop.borrow()
     }
 
     /// Waits until the attempt is asked to stop.
@@ -214,6 +242,22 @@ impl Handle {
         if reported.checkpoint.is_none() {
             reported.checkpoint = checkpoint;
         }
+    }
+
+    /// What the history is to say of the progress, when it is time: ten seconds after the attempt began or after the last
+    /// note, and a tenth of the time that the attempt has run, so that even a day has fewer than a hundred of them.
+    pub fn take_note(&self) -> Option<String> {
+        let (now, began) = (self.shared.clock.now(), self.shared.began_at);
+        let mut reported = self.shared.reported();
+        let pause = NOTES.max((now - began) / 10);
+        // Only with progress that is about to be written: a history grows with its task's row.
+        if reported.progress.is_none() || now - reported.noted_at.unwrap_or(began) < pause {
+            return None;
+        }
+        let note = reported.note.take()?;
+        reported.noted_at = Some(now);
+        // PostgreSQL's text holds no NUL.
+        Some(note.replace('\0', "\u{fffd}"))
     }
 
     /// Log lines that have not been written yet.

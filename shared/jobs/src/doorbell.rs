@@ -36,6 +36,21 @@ pub struct TraceIds {
 struct Body {
     v: u8,
     lane: Lane,
+    #[serde(default = "one")]
+    count: usize,
+}
+
+fn one() -> usize {
+    1
+}
+
+/// What a message says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Doorbell {
+    /// The lane that has work.
+    pub lane: Lane,
+    /// For how many tasks it rings, 1 or more. Whoever hears it and cannot take as many passes the rest on.
+    pub count: usize,
 }
 
 /// A message that is not a doorbell of a version known here.
@@ -43,16 +58,45 @@ struct Body {
 #[error("not a doorbell: {0}")]
 pub struct NotADoorbell(String);
 
-/// The lane that a message's body rings for.
-pub fn decode(body: &str) -> Result<Lane, NotADoorbell> {
+/// What a message's body rings for.
+pub fn decode(body: &str) -> Result<Doorbell, NotADoorbell> {
     let body: Body = serde_json::from_str(body).map_err(|error| NotADoorbell(error.to_string()))?;
-    if body.v == 1 { Ok(body.lane) } else { Err(NotADoorbell(format!("version {}", body.v))) }
+    match body {
+        Body { v: 1, count: 0, .. } => Err(NotADoorbell("for no task".to_owned())),
+        Body { v: 1, lane, count } => Ok(Doorbell { lane, count }),
+        Body { v, .. } => Err(NotADoorbell(format!("version {v}"))),
+    }
 }
 
 /// SQS' longest send delay.
 const MAX_DELAY: Duration = Duration::from_mins(15);
 /// SQS' largest batch.
 const BATCH: usize = 10;
+
+/// More tasks than these share messages: sending one for each would take longer than a caller wants to wait.
+const ONE_EACH: usize = 10;
+/// At most so many messages for any number of tasks: more than there are workers to hear them at once.
+const MESSAGES: usize = 50;
+
+/// Messages that ring for `count` tasks of `lane` after `delay`: one each, or, of many, some that ring for several.
+pub fn messages(lane: Lane, delay: Duration, count: usize, ids: &TraceIds) -> Vec<Outgoing> {
+    let n = if count <= ONE_EACH { count } else { MESSAGES.min(count) };
+    shared(lane, delay, count, n, ids)
+}
+
+/// `n` messages, or fewer, that ring for `count` tasks in all.
+pub(crate) fn shared(lane: Lane, delay: Duration, count: usize, n: usize, ids: &TraceIds) -> Vec<Outgoing> {
+    let n = n.min(count);
+    let share = |place: usize| count / n + usize::from(place < count % n);
+    (0..n).map(|place| counted(message(lane, delay, ids), lane, share(place))).collect()
+}
+
+fn counted(message: Outgoing, lane: Lane, count: usize) -> Outgoing {
+    if count == 1 {
+        return message;
+    }
+    Outgoing { body: format!(r#"{{"v":1,"lane":"{lane}","count":{count}}}"#), ..message }
+}
 
 /// A message that rings for `lane` after `delay`, rounded up to whole seconds and cut at SQS' 900 s.
 pub fn message(lane: Lane, delay: Duration, ids: &TraceIds) -> Outgoing {
@@ -67,7 +111,7 @@ pub fn message(lane: Lane, delay: Duration, ids: &TraceIds) -> Outgoing {
     }
 }
 
-/// Rings `count` times for `lane`, each after `delay`, waiting no longer than `within` for the queue's answer.
+/// Rings for `count` tasks of `lane` after `delay`, waiting no longer than `within` for the queue's answer.
 ///
 /// # Errors
 /// When the queue is unknown, refuses or does not answer in time. Nothing is lost by it: the outbox row stands until
@@ -81,7 +125,7 @@ pub async fn ring(
     ids: &TraceIds,
     within: Duration,
 ) -> Result<(), QueueError> {
-    ring_all(queue, queues, lane, &vec![message(lane, delay, ids); count], within).await
+    ring_all(queue, queues, lane, &messages(lane, delay, count, ids), within).await
 }
 
 /// Sends doorbells that were made with [`message`], in batches, all within `within`.

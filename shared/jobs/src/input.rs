@@ -1,5 +1,7 @@
 //! Decoding a task's `data`, and naming what is wrong with it.
 
+use std::borrow::Cow;
+
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use serde_path_to_error::{Path, Segment};
@@ -44,6 +46,9 @@ pub fn decode<T: DeserializeOwned>(data: &RawValue) -> Result<T, InvalidInput> {
         .map_err(|error| describe(error.path(), &error.inner().to_string()).into())
 }
 
+/// The longest description of an error, in characters.
+const LONGEST_MESSAGE: usize = 200;
+
 fn describe(path: &Path, message: &str) -> InputError {
     let mut pointer = String::new();
     for segment in path {
@@ -62,6 +67,11 @@ fn describe(path: &Path, message: &str) -> InputError {
     if let Some(field) = message.strip_prefix("missing field `").and_then(|rest| rest.split('`').next()) {
         return InputError::new(format!("{pointer}/{field}"), "required", "is required");
     }
+    // serde quotes what it found, however long that is.
+    let message = match message.char_indices().nth(LONGEST_MESSAGE) {
+        Some((end, _)) => Cow::Owned(format!("{}…", &message[..end])),
+        None => Cow::Borrowed(message),
+    };
     let code = if message.starts_with("invalid type") { "invalid_type" } else { "invalid_value" };
     InputError::new(pointer, code, message)
 }

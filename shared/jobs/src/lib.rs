@@ -9,10 +9,13 @@ pub mod input;
 pub mod log;
 pub mod registry;
 pub mod task;
+pub mod tools;
 pub mod types;
 pub mod worker;
+pub mod workflows;
 
 pub use context::{Stop, TaskContext};
 pub use input::{InputError, InvalidInput};
 pub use registry::Registry;
 pub use task::{DynTask, FailureKind, Task, TaskFailure};
+pub use tools::Tools;

@@ -4,7 +4,11 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     task::{DynTask, Task},
-    types::{DataProcessing, Sample, UserSpecific},
+    tools::Tools,
+    types::{
+        DataExtraction, DataProcessing, DataTransformation, HttpRequest, MachineLearningTraining, ReportGeneration,
+        Sample, UserSpecific,
+    },
 };
 
 /// The task types of this deployment, by name.
@@ -23,9 +27,22 @@ impl Registry {
         Self::default()
     }
 
-    /// The types that Halyard ships.
+    /// The types that Halyard ships, for whoever only checks inputs.
     pub fn standard() -> Self {
-        Self::empty().with(Sample).with(UserSpecific).with(DataProcessing)
+        Self::with_tools(&Tools::default())
+    }
+
+    /// The same, for a worker.
+    pub fn with_tools(tools: &Tools) -> Self {
+        Self::empty()
+            .with(Sample)
+            .with(UserSpecific)
+            .with(DataProcessing)
+            .with(DataExtraction::new(tools.clone()))
+            .with(DataTransformation)
+            .with(ReportGeneration)
+            .with(MachineLearningTraining)
+            .with(HttpRequest::new(tools.clone()))
     }
 
     /// Adds a type; one of the same name is replaced.

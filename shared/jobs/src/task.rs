@@ -1,6 +1,6 @@
 //! What a task type is.
 
-use std::{borrow::Cow, future::Future, sync::Arc};
+use std::{borrow::Cow, future::Future, sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
 use schemars::JsonSchema;
@@ -31,6 +31,9 @@ pub trait Task: Send + Sync + 'static {
     }
 
     /// Carries out one attempt. It should notice [`TaskContext::cancelled`] and answer [`TaskFailure::cancelled`].
+    ///
+    /// A type that is [`LONG`](Self::LONG) runs in slices: before its invocation ends it is asked to stop, saves a
+    /// checkpoint, and the next slice goes on from there.
     fn run(
         &self,
         input: Self::Input,
@@ -59,22 +62,32 @@ pub struct TaskFailure {
     pub code: Cow<'static, str>,
     /// For people.
     pub message: String,
+    /// Not to be tried again before: what a callee's `Retry-After` asked for.
+    pub after: Option<Duration>,
 }
 
 impl TaskFailure {
     /// A failure that may pass.
     pub fn retryable(code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
-        Self { kind: FailureKind::Retryable, code: code.into(), message: message.into() }
+        Self { kind: FailureKind::Retryable, code: code.into(), message: message.into(), after: None }
     }
 
     /// A failure that no retry can mend.
     pub fn permanent(code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
-        Self { kind: FailureKind::Permanent, code: code.into(), message: message.into() }
+        Self { kind: FailureKind::Permanent, code: code.into(), message: message.into(), after: None }
     }
 
     /// The code noticed that it was asked to stop.
     pub fn cancelled() -> Self {
-        Self { kind: FailureKind::Cancelled, code: "cancelled".into(), message: "the task was cancelled".into() }
+        let message = "the task was cancelled".into();
+        Self { kind: FailureKind::Cancelled, code: "cancelled".into(), message, after: None }
+    }
+
+    /// The same, not to be tried again before `wait` is over. The retry's own delay holds when it is longer; a day is the
+    /// most.
+    #[must_use]
+    pub fn after(self, wait: Duration) -> Self {
+        Self { after: Some(wait), ..self }
     }
 }
 

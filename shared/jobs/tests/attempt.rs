@@ -8,7 +8,7 @@ use halyard_domain::{ManualClock, TaskId, UserId};
 use halyard_jobs::{
     FailureKind, Registry, Stop, Task, TaskContext, TaskFailure,
     context::{AttemptInfo, Handle, context},
-    worker::{Ended, run_attempt},
+    worker::{Ended, Limit, run_attempt},
 };
 use serde_json::{Map, Value, json, value::RawValue};
 use tokio::time::Instant;
@@ -58,7 +58,7 @@ async fn run(task_type: &str, data: Value, attempt: i16, stop: Option<(u64, Stop
         }
     };
     let ended = tokio::select! {
-        ended = run_attempt(prepared, context, &handle, (deadline, Stop::TimedOut)) => ended,
+        ended = run_attempt(prepared, context, &handle, Limit::new(deadline, Stop::TimedOut)) => ended,
         () = stopping => unreachable!(),
     };
     (ended, handle, began.elapsed())
@@ -156,4 +156,34 @@ async fn a_lost_lease_overrides_a_cancellation() {
     handle.stop(Stop::LeaseLost);
     handle.stop(Stop::Cancelled);
     assert_eq!(handle.stopped(), Some(Stop::LeaseLost));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_history_hears_of_progress_seldom_whatever_a_task_reports() {
+    let info = AttemptInfo {
+        task_id: TaskId(uuid::Uuid::from_u128(7)),
+        user_id: UserId(42),
+        attempt: 1,
+        deadline: Instant::now(),
+        checkpoint: None,
+    };
+    let clock = Arc::new(ManualClock::new(chrono::DateTime::UNIX_EPOCH));
+    let (context, handle) = context(info, Arc::clone(&clock) as _);
+    let mut notes = Vec::new();
+    // A day, with a report a second.
+    for second in 0..86_400_u32 {
+        context.progress(f64::from(second) / 864.0, Map::new());
+        if let Some(note) = handle.take_note() {
+            notes.push((second, note));
+        }
+        handle.take_progress();
+        clock.advance(chrono::Duration::seconds(1));
+    }
+    assert_eq!(notes[0], (10, "Progress: 0 %".to_owned()));
+    assert!(notes.windows(2).all(|pair| pair[1].0 - pair[0].0 >= 10));
+    assert!((60..=100).contains(&notes.len()), "{} in a day", notes.len());
+    assert_eq!(handle.take_note(), None, "nothing without a report");
+    clock.advance(chrono::Duration::hours(5));
+    context.progress(50.0, Map::from_iter([("message".to_owned(), json!("Epoch 25/100"))]));
+    assert_eq!(handle.take_note().as_deref(), Some("Epoch 25/100"));
 }

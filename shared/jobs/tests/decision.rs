@@ -31,6 +31,7 @@ fn claimed() -> Claimed {
         failures: 0,
         lost_leases: 0,
         timeout_s: 30,
+        spent: std::time::Duration::ZERO,
         expires_at: None,
         expired: false,
         cancel_requested: false,
@@ -68,6 +69,28 @@ fn state(finish: &Finish) -> TaskState {
     match &finish.ending {
         Ending::Finished { state, .. } => *state,
         Ending::Retry { .. } => TaskState::Retrying,
+        Ending::HandOver => TaskState::Queued,
+    }
+}
+
+#[test]
+fn a_slice_that_hands_over_is_neither_a_failure_nor_a_lost_lease() {
+    let finish = end(&claimed(), Ended::HandedOver);
+    assert_eq!((state(&finish), finish.failed, finish.lease_lost), (TaskState::Queued, false, false));
+    let cancelled = finish_of(&claimed(), Ended::HandedOver, true, 0.5).unwrap();
+    assert_eq!(state(&cancelled), TaskState::Cancelled, "it does not go on");
+}
+
+#[test]
+fn what_a_callee_asks_for_is_waited_for_unless_the_retry_waits_longer() {
+    // 60 s with equal jitter at the middle: 45 s.
+    for (after, delay) in [(None, 45), (Some(10), 45), (Some(300), 300), (Some(1_000_000), 86_400)] {
+        let failure = TaskFailure::retryable("busy", "503");
+        let failure = after.map_or(failure.clone(), |s| failure.after(std::time::Duration::from_secs(s)));
+        let Ending::Retry { delay: decided, .. } = end(&claimed(), Ended::Answered(Err(failure))).ending else {
+            panic!("no retry");
+        };
+        assert_eq!(decided.num_seconds(), delay);
     }
 }
 

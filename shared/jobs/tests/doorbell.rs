@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use halyard_domain::Lane;
-use halyard_jobs::doorbell::{LaneQueues, TraceIds, decode, message};
+use halyard_jobs::doorbell::{Doorbell, LaneQueues, TraceIds, decode, message, messages};
 
 #[test]
 fn a_doorbell_names_its_lane_and_carries_the_ids() {
@@ -12,13 +12,32 @@ fn a_doorbell_names_its_lane_and_carries_the_ids() {
     assert_eq!(bell.body, r#"{"v":1,"lane":"high"}"#);
     assert_eq!(bell.delay, Duration::from_secs(2), "whole seconds, never early");
     assert_eq!(bell.attributes, [("request_id".to_owned(), "req_1".to_owned())]);
-    assert_eq!(decode(&bell.body).unwrap(), Lane::High);
+    assert_eq!(decode(&bell.body).unwrap(), Doorbell { lane: Lane::High, count: 1 });
     assert_eq!(message(Lane::Low, Duration::from_hours(1), &ids).delay, Duration::from_mins(15), "SQS' limit");
 }
 
 #[test]
+fn many_tasks_share_doorbells_and_none_is_left_out() {
+    for count in [0, 1, 10, 11, 49, 50, 51, 1_234, 10_000] {
+        let bells = messages(Lane::Default, Duration::ZERO, count, &TraceIds::default());
+        assert!(bells.len() <= 50, "{count}");
+        let heard: Vec<_> = bells.iter().map(|bell| decode(&bell.body).unwrap().count).collect();
+        assert_eq!(heard.iter().sum::<usize>(), count);
+        assert!(heard.iter().max().copied().unwrap_or(0) - heard.iter().min().copied().unwrap_or(0) <= 1, "{heard:?}");
+    }
+}
+
+#[test]
 fn anything_else_is_no_doorbell() {
-    for body in ["", "{}", "null", r#"{"v":2,"lane":"high"}"#, r#"{"v":1,"lane":"attic"}"#] {
+    for body in [
+        "",
+        "{}",
+        "null",
+        r#"{"v":2,"lane":"high"}"#,
+        r#"{"v":1,"lane":"high","count":0}"#,
+        r#"{"v":1,"lane":"high","count":-1}"#,
+        r#"{"v":1,"lane":"attic"}"#,
+    ] {
         assert!(decode(body).is_err(), "{body}");
     }
 }

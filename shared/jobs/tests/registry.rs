@@ -15,7 +15,17 @@ fn errors(task_type: &str, data: &str) -> Vec<(String, &'static str)> {
 
 #[test]
 fn the_shipped_types_are_there() {
-    assert_eq!(Registry::standard().names().collect::<Vec<_>>(), ["data_processing", "sample", "user_specific"]);
+    let names = [
+        "data_extraction",
+        "data_processing",
+        "data_transformation",
+        "http_request",
+        "machine_learning_training",
+        "report_generation",
+        "sample",
+        "user_specific",
+    ];
+    assert_eq!(Registry::standard().names().collect::<Vec<_>>(), names);
 }
 
 #[test]

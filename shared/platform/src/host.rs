@@ -10,7 +10,7 @@ use halyard_auth::{
     keys::{KeyError, SharedSecret},
 };
 use halyard_cloud::{
-    KeyStore, Sessions,
+    IdempotencyRecords, KeyStore, Sessions,
     aws::{AwsSettings, SdkConfig},
     mail::{Mailer, SesMailer},
     queue::{Queue, SqsQueue},
@@ -18,13 +18,12 @@ use halyard_cloud::{
     table::{DynamoTable, Table, TableName},
 };
 use halyard_config::{
-    CloudKind, CommonConfig, ConfigError, FromVars, MailConfig, QueueConfig, RedisConfig, TableConfig, TokenConfig,
-    Vars,
+    CloudKind, CommonConfig, ConfigError, FromVars, MailConfig, RedisConfig, TableConfig, TokenConfig, Vars,
 };
-use halyard_domain::{Clock, Entropy, Lane};
+use halyard_domain::{Clock, Entropy};
 use halyard_http::HttpContext;
 
-use crate::{RedisLimiter, StoredKeySet, VerifierSessions};
+use crate::{RedisLimiter, StoredKeySet, StoredKeys, VerifierSessions};
 
 /// Why a function cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -119,8 +118,9 @@ impl Host {
         if let Some(twins) = self.twins()? {
             return Ok(twins.queue);
         }
-        let config: QueueConfig = self.config()?;
-        let urls = Lane::ALL.map(|lane| config.url(lane).to_owned());
+        // Those that the function was given: which it needs, its own configuration says.
+        let is_queue = |name: &str| name.starts_with("QUEUE_") && name.ends_with("_URL");
+        let urls = self.vars.iter().filter(|(name, _)| is_queue(name)).map(|(_, url)| url.to_owned());
         Ok(Arc::new(SqsQueue::with_urls(self.sdk(), urls)))
     }
 
@@ -212,6 +212,16 @@ impl Host {
         let limiter = Arc::new(RedisLimiter::new(self.redis().await?));
         let (clock, entropy) = (Arc::clone(&self.clock), Arc::clone(&self.entropy));
         Ok(HttpContext::new(clock, entropy, limiter, common.rate_limits))
+    }
+
+    /// The same for a function with routes that take an `Idempotency-Key`.
+    ///
+    /// # Errors
+    /// When the configuration is wrong; never because Redis or the table is down.
+    pub async fn keyed_http_context(&self) -> Result<HttpContext, InitError> {
+        let tables: TableConfig = self.config()?;
+        let records = IdempotencyRecords::new(self.table().await?, TableName(tables.idempotency));
+        Ok(self.http_context().await?.remembering(Arc::new(StoredKeys::new(records))))
     }
 
     fn twins(&self) -> Result<Option<Twins>, InitError> {

@@ -3,6 +3,7 @@
 
 pub mod function;
 mod host;
+mod keys;
 pub mod lambda;
 mod limiter;
 mod node;
@@ -12,6 +13,7 @@ mod token_keys;
 
 pub use function::{Answer, Event, Function, FunctionError, Handler, Invocation};
 pub use host::{Host, InitError, Twins};
+pub use keys::StoredKeys;
 pub use limiter::RedisLimiter;
 pub use node::{HostUsage, Node};
 pub use sessions::VerifierSessions;

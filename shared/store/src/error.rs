@@ -17,6 +17,12 @@ pub enum Constraint {
     EmailTaken,
     /// A task with that id exists.
     TaskIdTaken,
+    /// A workflow with that id exists.
+    WorkflowIdTaken,
+    /// Another schedule of the user has that place.
+    SchedulePlaceTaken,
+    /// The lane takes nothing new from clients.
+    LaneDraining,
 }
 
 impl Constraint {
@@ -25,6 +31,9 @@ impl Constraint {
             "users_username_key" => Some(Self::UsernameTaken),
             "users_verified_email_key" => Some(Self::EmailTaken),
             "tasks_pkey" => Some(Self::TaskIdTaken),
+            "workflows_pkey" => Some(Self::WorkflowIdTaken),
+            "schedules_place_key" => Some(Self::SchedulePlaceTaken),
+            "lanes_draining" => Some(Self::LaneDraining),
             _ => None,
         }
     }
@@ -36,6 +45,9 @@ impl fmt::Display for Constraint {
             Self::UsernameTaken => "the user name is taken",
             Self::EmailTaken => "the e-mail address is taken",
             Self::TaskIdTaken => "the task id is taken",
+            Self::WorkflowIdTaken => "the workflow id is taken",
+            Self::SchedulePlaceTaken => "the place among the user's schedules is taken",
+            Self::LaneDraining => "the lane is being drained",
         })
     }
 }

@@ -1,7 +1,7 @@
 //! Lanes: pauses, and what waits in them.
 
 use chrono::{DateTime, Utc};
-use halyard_domain::Lane;
+use halyard_domain::{Lane, UserId};
 use sqlx::PgConnection;
 
 use crate::{Now, Result, audit, rows::parse};
@@ -16,6 +16,8 @@ pub struct LaneDepth {
     pub lane: Lane,
     /// Does it hold what it accepts?
     pub paused: bool,
+    /// Does it take nothing new from clients?
+    pub draining: bool,
     /// Tasks that could start now.
     pub ready: i64,
     /// Tasks whose time is to come.
@@ -47,14 +49,67 @@ pub async fn pause(conn: &mut PgConnection, lane: Lane, entry: &audit::Entry<'_>
     Ok(())
 }
 
-/// Ends a pause, which is audited, and makes the lane's doorbells due at once: those that rang during the pause found
+/// Drains a lane, which is audited: it takes nothing new from clients, and runs what it has. One that is drained already stays
+/// as it is.
+pub async fn drain(conn: &mut PgConnection, lane: Lane, entry: &audit::Entry<'_>, now: Now) -> Result<()> {
+    sqlx::query!(
+        "with drained as (
+             update lanes set draining = true, drained_by = $3 where lane = $1 and not draining
+             returning coalesce($2::timestamptz, statement_timestamp()) as at
+         )
+         select keep_audit(at, $3, $4, $5, $6, $7) from drained",
+        lane.as_str(),
+        now,
+        entry.actor.map(|a| a.0),
+        entry.action,
+        entry.target,
+        entry.detail,
+        entry.request_id,
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(())
+}
+
+/// How many tasks wait in a lane, of one user or of all; counted up to `cap`.
+pub async fn waiting(conn: &mut PgConnection, lane: Lane, user: Option<UserId>, cap: i64) -> Result<i64> {
+    let n = if let Some(user) = user {
+        sqlx::query_scalar!(
+            r#"
+            select count(*) as "n!" from (
+                select from tasks
+                where lane = $1 and user_id = $2 and state in ('queued', 'scheduled', 'retrying') limit $3) w
+            "#,
+            lane.as_str(),
+            user.0,
+            cap,
+        )
+        .fetch_one(conn)
+        .await?
+    } else {
+        sqlx::query_scalar!(
+            r#"
+            select count(*) as "n!" from (
+                select from tasks where lane = $1 and state in ('queued', 'scheduled', 'retrying') limit $2) w
+            "#,
+            lane.as_str(),
+            cap,
+        )
+        .fetch_one(conn)
+        .await?
+    };
+    Ok(n)
+}
+
+/// Ends a pause, or a drain, which is audited, and makes the lane's doorbells due at once: those that rang during the pause found
 /// nothing to take.
 pub async fn resume(conn: &mut PgConnection, lane: Lane, entry: &audit::Entry<'_>, now: Now) -> Result<()> {
     sqlx::query!(
         "with at as (
              select coalesce($2::timestamptz, statement_timestamp()) as now
          ), resumed as (
-             update lanes set paused = false, paused_at = null, paused_by = null where lane = $1 and paused returning lane
+             update lanes set paused = false, paused_at = null, paused_by = null, draining = false, drained_by = null
+             where lane = $1 and (paused or draining) returning lane
          ), rung as (
              update outbox o set ring_at = greatest(o.due_at, at.now), rings = 0
              from resumed r, at where o.lane = r.lane
@@ -80,7 +135,8 @@ pub async fn paused(conn: &mut PgConnection) -> Result<Vec<Lane>> {
 }
 
 /// Lanes, paused ones left out, in which tasks have been due for longer than `grace`, with how many (at most 100).
-/// A lane of these whose queue is empty needs a doorbell, whatever the outbox says.
+/// A lane of these whose queue is empty needs a doorbell, whatever the outbox says. Tasks with a concurrency key may have to
+/// wait for others, and do not count.
 pub async fn needing_doorbell(conn: &mut PgConnection, grace: chrono::Duration, now: Now) -> Result<Vec<(Lane, i64)>> {
     let rows = sqlx::query!(
         r#"
@@ -88,7 +144,7 @@ pub async fn needing_doorbell(conn: &mut PgConnection, grace: chrono::Duration, 
         from lanes l, lateral (
             select count(*) as n from (
                 select from tasks t
-                where t.lane = l.lane and t.state in ('queued', 'scheduled', 'retrying')
+                where t.lane = l.lane and t.state in ('queued', 'scheduled', 'retrying') and t.concurrency_key is null
                   and t.available_at <= coalesce($2::timestamptz, statement_timestamp()) - make_interval(secs => $1)
                 order by t.claim_order limit 100) due) w
         where not l.paused and w.n > 0
@@ -105,15 +161,21 @@ pub async fn needing_doorbell(conn: &mut PgConnection, grace: chrono::Duration, 
 pub async fn depths(conn: &mut PgConnection, now: Now) -> Result<Vec<LaneDepth>> {
     let rows = sqlx::query!(
         r#"
-        select l.lane, l.paused, w.ready as "ready!", w.waiting as "waiting!", w.oldest,
+        select l.lane, l.paused, l.draining, w.ready as "ready!", w.waiting as "waiting!", w.oldest,
                (select count(*) from tasks r where r.state = 'running' and r.lane = l.lane) as "running!"
         from lanes l, lateral (
             select count(*) filter (where due) as ready, count(*) filter (where not due) as waiting,
-                   min(available_at) filter (where due) as oldest
+                   least(min(available_at) filter (where due), (
+                       -- Of a lane that is fuller than what is counted, the first in its order.
+                       select t.available_at from tasks t
+                       where t.lane = l.lane and t.state in ('queued', 'scheduled', 'retrying')
+                         and t.concurrency_key is null
+                         and t.available_at <= coalesce($2::timestamptz, statement_timestamp())
+                       order by t.claim_order limit 1)) as oldest
             from (
                 select t.available_at, t.available_at <= coalesce($2::timestamptz, statement_timestamp()) as due
                 from tasks t where t.lane = l.lane and t.state in ('queued', 'scheduled', 'retrying')
-                order by t.claim_order limit $1) x) w
+                limit $1) x) w
         "#,
         COUNT_CAP,
         now,
@@ -126,6 +188,7 @@ pub async fn depths(conn: &mut PgConnection, now: Now) -> Result<Vec<LaneDepth>>
             Ok(LaneDepth {
                 lane: parse(&row.lane)?,
                 paused: row.paused,
+                draining: row.draining,
                 ready: row.ready,
                 waiting: row.waiting,
                 running: row.running,

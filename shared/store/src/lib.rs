@@ -18,10 +18,13 @@ mod options;
 pub mod outbox;
 mod pool;
 mod rows;
+pub mod schedules;
 pub mod second_factors;
 pub mod statistics;
 pub mod tasks;
 pub mod users;
+pub mod webhooks;
+pub mod workflows;
 
 pub use error::{Constraint, StoreError, within};
 pub use migrate::{migrate, migrator};

@@ -8,6 +8,7 @@ pub mod cache;
 mod dead_endpoint;
 mod guesses;
 mod iam;
+mod idempotency;
 mod limits;
 mod mail;
 mod queue;

@@ -18,6 +18,27 @@ async fn a_task_is_submitted_watched_and_done() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_submit_that_is_sent_again_under_its_key_makes_no_second_task() {
+    let target = target!();
+    let user = target.user("e2e-key").await;
+    // Runs may follow each other within a day.
+    let unique = user.get("/auth/profile").await.expect(200).header("x-request-id").to_owned();
+    let body = json!({"task_type": "sample", "data": {"message": unique}});
+    let submit = async || {
+        let draft = user.request(Method::POST, "/tasks/submit").header("idempotency-key", &format!("\"{unique}\""));
+        draft.json(&body).send().await.expect(200)
+    };
+    let (first, again) = (submit().await, submit().await);
+    assert_eq!((first.header("idempotency-replayed"), again.header("idempotency-replayed")), ("", "true"));
+    assert_eq!(again.json(), first.json());
+    let id = first.json()["task_id"].as_str().expect("an id").to_owned();
+    assert_eq!(target.finished(&user, &id).await["status"], "completed");
+    let other = user.request(Method::POST, "/tasks/submit").header("idempotency-key", &unique);
+    let other = other.json(&json!({"task_type": "sample", "data": {}})).send().await;
+    other.expect_problem(422, "idempotency_key_reused");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_bad_submit_names_every_field_and_stores_nothing() {
     let target = target!();
     let user = target.user("e2e-bad").await;

@@ -77,5 +77,5 @@ async fn it_is_compressed_for_whoever_takes_that() {
     let app = TestApp::spawn().await;
     let served = app.anonymous().request(Method::GET, "/openapi.json").header("accept-encoding", "gzip").send().await;
     assert_eq!(served.header("content-encoding"), "gzip");
-    assert!(served.body.len() < 40_000, "{} bytes", served.body.len());
+    assert!(served.body.len() < 60_000, "{} bytes", served.body.len());
 }

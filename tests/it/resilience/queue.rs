@@ -1,5 +1,5 @@
 use halyard_domain::{Entropy, Lane, Priority, TaskId, UserId, retry::RetryPolicy};
-use halyard_store::tasks::{NewTask, submit_many};
+use halyard_store::tasks::{self, NewTask, submit_many};
 use halyard_tests::TestApp;
 use serde_json::{json, value::to_raw_value};
 
@@ -98,5 +98,6 @@ fn waiting(id: TaskId) -> NewTask {
         scheduled_for: None,
         request_id: None,
         traceparent: None,
+        ties: tasks::Ties::default(),
     }
 }

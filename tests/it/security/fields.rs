@@ -1,5 +1,7 @@
 //! Values that no field expects, in every field of every body.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::{hostile::Range, table};
@@ -126,18 +128,24 @@ fn places(value: &Value, at: &str, into: &mut Vec<String>) {
     }
 }
 
+/// Every so many of the values are tried in a field that was walked before.
+const SEEN: usize = 5;
+
 const PLACEHOLDER: &str = "@@@";
 
 #[tokio::test]
 async fn no_value_of_a_field_breaks_a_route_and_nothing_of_a_refused_one_is_stored() {
     let mut range = Range::open().await;
-    let (values, mut n) = (hostile(), 0);
+    let (values, mut n, mut seen) = (hostile(), 0, BTreeSet::new());
     for route in table::routes() {
         let Some(body) = route.line.body else { continue };
         let mut all = Vec::new();
         places(&body(0), "", &mut all);
         for place in all {
-            for value in &values {
+            // A field that another route takes as well is read by the same code: it is tried with some values only.
+            let name = place.rsplit('/').next().unwrap_or_default().to_owned();
+            let step = if seen.insert(name) { 1 } else { SEEN };
+            for value in values.iter().skip(n % step).step_by(step) {
                 n += 1;
                 let mut sample = body(n);
                 *sample.pointer_mut(&place).expect("a place") = PLACEHOLDER.into();

@@ -18,6 +18,12 @@ pub enum ActsOn {
     ApiKey,
     /// The task `{id}`.
     Task,
+    /// The batch or chain `{id}`.
+    Workflow,
+    /// The schedule `{id}`.
+    Schedule,
+    /// The webhook's delivery `{id}`.
+    Delivery,
     /// The lane `{name}`, which belongs to the platform.
     Lane,
     /// The account `{id}`, as those see it who look after all of them: a permission opens every one.
@@ -29,14 +35,20 @@ impl ActsOn {
     pub fn variable(self) -> Option<&'static str> {
         match self {
             Self::Nothing | Self::OwnThings => None,
-            Self::Session | Self::ApiKey | Self::Task | Self::Account => Some("{id}"),
+            Self::Session
+            | Self::ApiKey
+            | Self::Task
+            | Self::Workflow
+            | Self::Schedule
+            | Self::Delivery
+            | Self::Account => Some("{id}"),
             Self::Lane => Some("{name}"),
         }
     }
 
     /// Has it an owner, who alone may touch it?
     pub fn is_owned(self) -> bool {
-        matches!(self, Self::Session | Self::ApiKey | Self::Task)
+        matches!(self, Self::Session | Self::ApiKey | Self::Task | Self::Workflow | Self::Schedule | Self::Delivery)
     }
 }
 
@@ -135,15 +147,31 @@ const TABLE: &[Line] = &[
     line("GET /api/audit", ActsOn::Nothing).needs(Permission::SystemManage),
     line("GET /api/audit/head", ActsOn::Nothing).needs(Permission::SystemManage),
     line("GET /api/audit/verify", ActsOn::Nothing).needs(Permission::SystemManage),
-    line("POST /tasks/submit", ActsOn::OwnThings).body(|_| {
+    line("POST /tasks/submit", ActsOn::OwnThings).body(|n| {
         json!({"task_type": "sample", "data": {"message": "x", "list": [1, {"deep": true}]}, "priority": 5,
                "resources": {"cpu": 1, "gpu": false},
-               "callbacks": {"progress_url": "https://hooks.example/p", "completion_url": "https://hooks.example/c",
-                             "error_url": "https://hooks.example/e"},
+               "callbacks": {"progress_url": "http://127.0.0.1:20009/p", "completion_url": "http://127.0.0.1:20009/c",
+                             "error_url": "http://127.0.0.1:20009/e"},
                "retry_config": {"max_retries": 0, "retry_delay": 1, "exponential_backoff": false},
-               "timeout": 30, "expires_in": 3600, "scheduled_for": "2026-01-01T12:00:01Z"})
+               "timeout": 30, "expires_in": 3600, "scheduled_for": "2026-01-01T12:00:01Z",
+               "unique_key": format!("key{n}"), "concurrency_key": "printer", "concurrency_limit": 2})
     }),
     line("GET /tasks", ActsOn::OwnThings).opened_by(Permission::TasksReadAll),
+    line("POST /tasks/batch", ActsOn::OwnThings).body(|_| {
+        json!({"batch_name": "some", "execution_mode": "sequential", "failure_strategy": "continue",
+               "tasks": [{"task_type": "sample", "data": {"message": "x"}}, {"task_type": "sample", "data": {}}]})
+    }),
+    line("POST /tasks/chain", ActsOn::OwnThings).body(|_| {
+        json!({"chain_name": "some", "failure_strategy": "stop_on_error",
+               "tasks": [{"task_type": "sample", "data": {"message": "x"}, "name": "a"},
+                         {"task_type": "sample", "data": {}, "name": "b", "depends_on": ["a"], "input_from": "previous"}]})
+    }),
+    line("GET /tasks/workflows", ActsOn::OwnThings).opened_by(Permission::TasksReadAll),
+    line("GET /tasks/workflows/{id}", ActsOn::Workflow).opened_by(Permission::TasksReadAll),
+    line("POST /tasks/workflows/{id}/retry", ActsOn::Workflow).opened_by(Permission::TasksManageAll),
+    line("POST /tasks/workflows/{id}/cancel", ActsOn::Workflow)
+        .opened_by(Permission::TasksManageAll)
+        .body(|_| json!({"reason": "for no reason"})),
     line("GET /tasks/types", ActsOn::Nothing),
     line("GET /tasks/status/{id}", ActsOn::Task).opened_by(Permission::TasksReadAll),
     line("GET /tasks/result/{id}", ActsOn::Task).opened_by(Permission::TasksReadAll),
@@ -151,10 +179,56 @@ const TABLE: &[Line] = &[
     line("POST /tasks/cancel/{id}", ActsOn::Task)
         .opened_by(Permission::TasksManageAll)
         .body(|_| json!({"reason": "for no reason", "force": true})),
+    line("POST /tasks/retry/{id}", ActsOn::Task).opened_by(Permission::TasksManageAll),
+    line("POST /tasks/bulk/cancel", ActsOn::OwnThings).opened_by(Permission::TasksManageAll).body(|_| {
+        json!({"filter": {"status": "queued", "task_type": "sample", "priority": 5, "submitted_after": "2026-01-01T00:00:00Z",
+                          "submitted_before": "2026-01-01T00:00:01Z", "batch_id": "wf_7ZZZZZZZZZZZZZZZZZZZZZZZZZ"},
+               "all": false, "dry_run": true, "reason": "for no reason", "force": true, "limit": 1})
+    }),
+    line("POST /tasks/bulk/retry", ActsOn::OwnThings).opened_by(Permission::TasksManageAll).body(|_| {
+        json!({"filter": {"status": "failed", "task_type": "sample", "priority": 5, "submitted_after": "2026-01-01T00:00:00Z",
+                          "submitted_before": "2026-01-01T00:00:01Z", "batch_id": "wf_7ZZZZZZZZZZZZZZZZZZZZZZZZZ"},
+               "all": false, "dry_run": true, "limit": 1})
+    }),
+    line("GET /tasks/dead-letters", ActsOn::Nothing).needs(Permission::TasksManageAll),
+    line("POST /tasks/dead-letters/redrive", ActsOn::Nothing).needs(Permission::TasksManageAll).body(|_| {
+        json!({"filter": {"task_type": "sample", "reason": "unknown_type", "user_id": 1, "died_after": "2026-01-01T00:00:00Z",
+                          "died_before": "2026-01-01T00:00:01Z"},
+               "rate": 1, "not_before": "2026-01-01T00:00:00Z", "dry_run": true, "limit": 1})
+    }),
     line("GET /tasks/stats", ActsOn::OwnThings).opened_by(Permission::TasksReadAll),
+    line("GET /tasks/webhooks/deliveries", ActsOn::OwnThings).opened_by(Permission::TasksReadAll),
+    line("GET /tasks/webhooks/deliveries/{id}", ActsOn::Delivery).opened_by(Permission::TasksReadAll),
+    line("POST /tasks/webhooks/deliveries/{id}/replay", ActsOn::Delivery).opened_by(Permission::TasksManageAll),
+    line("GET /tasks/webhooks/endpoints", ActsOn::OwnThings).opened_by(Permission::TasksReadAll),
+    line("POST /tasks/webhooks/endpoints/enable", ActsOn::OwnThings)
+        .opened_by(Permission::TasksManageAll)
+        .body(|_| json!({"url": "https://hooks.example/nowhere", "user_id": 1})),
+    line("GET /tasks/webhooks/secret", ActsOn::OwnThings).for_people(),
+    line("POST /tasks/webhooks/secret/rotate", ActsOn::OwnThings)
+        .for_people()
+        .body(|_| json!({"overlap_seconds": 60})),
     line("GET /tasks/queues", ActsOn::Nothing).needs(Permission::SystemManage),
     line("POST /tasks/queues/{name}/pause", ActsOn::Lane).needs(Permission::SystemManage),
+    line("POST /tasks/queues/{name}/drain", ActsOn::Lane).needs(Permission::SystemManage),
     line("POST /tasks/queues/{name}/resume", ActsOn::Lane).needs(Permission::SystemManage),
+    line("POST /tasks/schedule", ActsOn::OwnThings).body(|_| {
+        json!({"task_type": "sample", "data": {"message": "x"},
+               "schedule": {"type": "cron", "expression": "0 2 * * *", "timezone": "Europe/Berlin"},
+               "priority": 5, "resources": {"cpu": 1}, "callbacks": {"completion_url": "http://127.0.0.1:20009/c"},
+               "retry_config": {"max_retries": 0, "retry_delay": 1, "exponential_backoff": false}, "timeout": 30,
+               "expires_in": 3600, "active": true, "max_iterations": 3, "overlap": "queue", "catch_up": "none", "dst": "shift"})
+    }),
+    line("GET /tasks/schedules", ActsOn::OwnThings).opened_by(Permission::TasksReadAll),
+    line("GET /tasks/schedules/{id}", ActsOn::Schedule).opened_by(Permission::TasksReadAll),
+    line("PATCH /tasks/schedules/{id}", ActsOn::Schedule).opened_by(Permission::TasksManageAll).body(|_| {
+        json!({"active": false, "schedule": {"type": "interval", "seconds": 3600}, "max_iterations": 7, "overlap": "allow",
+               "catch_up": "all", "dst": "skip", "data": {"message": "y"}, "priority": 2, "resources": {"cpu": 2},
+               "callbacks": {"error_url": "http://127.0.0.1:20009/e"}, "retry_config": {"max_retries": 1}, "timeout": 20,
+               "expires_in": 60})
+    }),
+    line("DELETE /tasks/schedules/{id}", ActsOn::Schedule).opened_by(Permission::TasksManageAll),
+    line("POST /tasks/schedules/{id}/run", ActsOn::Schedule).opened_by(Permission::TasksManageAll),
     line("GET /health/ping", ActsOn::Nothing),
     line("GET /health/nodes", ActsOn::Nothing),
     line("GET /health/status", ActsOn::Nothing),
@@ -170,6 +244,15 @@ pub fn data_of(task_type: &str, mark: &str) -> Value {
         "sample" => json!({ "message": mark }),
         "user_specific" => json!({ "note": mark }),
         "data_processing" => json!({ "csv": format!("name\n{mark}\n") }),
+        "data_extraction" => json!({ "source": "inline", "data": [{ "note": mark }] }),
+        "data_transformation" => json!({ "data": [{ "note": mark }] }),
+        "report_generation" => json!({ "template": mark, "format": "json" }),
+        "machine_learning_training" => {
+            let rows: Vec<Value> = (0..5).map(|n| json!({ "a": n, mark: 2 * n })).collect();
+            json!({ "model_type": "linear_regression", "dataset": rows, "target": mark, "hyperparameters": { "epochs": 2 } })
+        }
+        // Refused when it runs: nobody is called.
+        "http_request" => json!({ "url": format!("http://169.254.169.254/{mark}") }),
         new => panic!("the task type {new} is new: say in tests/it/security/table.rs which data it accepts"),
     }
 }
@@ -200,6 +283,9 @@ impl Known {
             ActsOn::Session => "sess_7ZZZZZZZZZZZZZZZZZZZZZZZZZ",
             ActsOn::ApiKey => "key_7ZZZZZZZZZZZZZZZZZZZZZZZZZ",
             ActsOn::Task => "task_7ZZZZZZZZZZZZZZZZZZZZZZZZZ",
+            ActsOn::Workflow => "wf_7ZZZZZZZZZZZZZZZZZZZZZZZZZ",
+            ActsOn::Schedule => "sched_7ZZZZZZZZZZZZZZZZZZZZZZZZZ",
+            ActsOn::Delivery => "msg_7ZZZZZZZZZZZZZZZZZZZZZZZZZ",
             ActsOn::Lane => "low",
             ActsOn::Account => "999999999",
             ActsOn::Nothing | ActsOn::OwnThings => "",

@@ -4,6 +4,7 @@ mod accounts;
 mod intake;
 mod plans;
 mod rds_proxy;
-mod scratch;
+pub mod scratch;
 mod statistics;
 mod tasks;
+mod turns;

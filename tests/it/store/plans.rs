@@ -36,7 +36,7 @@ async fn the_statements_of_a_tasks_life_go_by_index() {
         let claimed = tasks::claim(conn, &claim(Lane::Default, 10), now).await.expect("claimed");
         let renewals: Vec<_> = claimed
             .iter()
-            .map(|c| tasks::Renewal { id: c.id, fence: c.fence, progress: None, checkpoint: None })
+            .map(|c| tasks::Renewal { id: c.id, fence: c.fence, progress: None, checkpoint: None, note: None })
             .collect();
         tasks::renew(conn, &renewals, Duration::from_secs(15), now).await.expect("renewed");
         let ends: Vec<_> = claimed
@@ -46,6 +46,23 @@ async fn the_statements_of_a_tasks_life_go_by_index() {
             .collect();
         assert_eq!(tasks::finish(conn, &ends, now).await.expect("finished").len(), 10);
         tasks::cancel(conn, many[40].id, None, "x", now).await.expect("cancelled");
+        let terms = tasks::AgainTerms {
+            scope: tasks::Scope::Of(UserId(2)),
+            states: &TaskState::TRIED_AGAIN,
+            types: &["sample"],
+            message: "again",
+            longest_chain: Some(5),
+            request_id: None,
+            traceparent: None,
+            audit: None,
+        };
+        let again = tasks::Again { of: many[40].id, id: db.task(2, 5, t0()).id, delay: s(0) };
+        assert_eq!(tasks::again(conn, &[again], &terms, now).await.expect("tried again").len(), 1);
+        for scope in [tasks::Scope::All, tasks::Scope::Of(UserId(1))] {
+            let filter = tasks::Filter::default();
+            tasks::matching(conn, scope, &filter, &TaskState::UNENDED, true, None, 10).await.expect("read");
+        }
+        tasks::dead_letters(conn, &tasks::DeadFilter::default(), None, 10).await.expect("read");
         tasks::get(conn, many[0].id, Some(UserId(1))).await.expect("read");
         tasks::events(conn, many[0].id).await.expect("read");
         for owner in [None, Some(UserId(1))] {

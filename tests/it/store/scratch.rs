@@ -64,6 +64,7 @@ impl Scratch {
             scheduled_for: None,
             request_id: Some("req_1".into()),
             traceparent: None,
+            ties: tasks::Ties::default(),
         }
     }
 

@@ -172,7 +172,7 @@ async fn a_stale_attempt_can_neither_renew_nor_finish() {
     let gone = tasks::Finish { lease_lost: true, failed: false, ..retry(&first, s(0)) };
     assert_eq!(tasks::release(conn, std::slice::from_ref(&gone), Some(t0() + s(20))).await.unwrap().len(), 1);
     // Released: not running.
-    let renewal = tasks::Renewal { id, fence: first.fence, progress: None, checkpoint: None };
+    let renewal = tasks::Renewal { id, fence: first.fence, progress: None, checkpoint: None, note: None };
     let lease = std::time::Duration::from_secs(15);
     assert!(tasks::renew(conn, std::slice::from_ref(&renewal), lease, Some(t0() + s(21))).await.unwrap().is_empty());
     assert!(
@@ -215,6 +215,7 @@ async fn renewals_bring_progress_and_learn_of_a_cancellation() {
             fence: c.fence,
             progress: (c.id == a).then(|| json(r#"{"percentage":10}"#)),
             checkpoint: None,
+            note: (c.id == a).then(|| "Progress: 10 %".to_owned()),
         })
         .collect();
     let mut renewed =
@@ -222,6 +223,9 @@ async fn renewals_bring_progress_and_learn_of_a_cancellation() {
     renewed.sort_by_key(|r| r.id);
     assert_eq!(renewed.iter().map(|r| (r.id, r.cancel_requested)).collect::<Vec<_>>(), [(a, false), (b, true)]);
     assert_eq!(tasks::get(conn, a, None).await.unwrap().unwrap().progress.unwrap().get(), r#"{"percentage":10}"#);
+    let noted = tasks::events(conn, a).await.unwrap().pop().unwrap();
+    assert_eq!((noted.message.as_str(), noted.at, noted.attempt), ("Progress: 10 %", t0() + s(9), 1));
+    assert_ne!(tasks::events(conn, b).await.unwrap().pop().unwrap().message, "Progress: 10 %", "nothing to note");
     assert!(tasks::expired_leases(conn, 10, Some(t0() + s(24))).await.unwrap().is_empty());
     assert_eq!(tasks::expired_leases(conn, 10, Some(t0() + s(25))).await.unwrap().len(), 2);
     db.done().await;
@@ -346,7 +350,7 @@ async fn cancel_ends_what_waits_asks_what_runs_and_leaves_what_ended() {
     let conn = &mut *db.pool.acquire().await.unwrap();
     let id = db.submit(1, 5, t0()).await;
     assert_eq!(tasks::cancel(conn, id, Some(UserId(2)), "x", Some(t0())).await.unwrap(), None);
-    assert_eq!(tasks::cancel(conn, id, None, "x", Some(t0())).await.unwrap(), Some(tasks::Cancelled::Ended));
+    assert_eq!(tasks::cancel(conn, id, None, "x", Some(t0())).await.unwrap(), Some(tasks::Cancelled::Ended(None)));
     let too_late = Some(tasks::Cancelled::TooLate(TaskState::Cancelled));
     assert_eq!(tasks::cancel(conn, id, None, "x", Some(t0())).await.unwrap(), too_late);
     assert_eq!(outbox::count(conn, 10).await.unwrap(), 0);
@@ -377,6 +381,7 @@ async fn lists_page_by_cursor_and_filter() {
         priority: Some(5.try_into().unwrap()),
         submitted_after: Some(t0() + s(5)),
         submitted_before: Some(t0() + s(15)),
+        workflow: None,
     };
     let some = tasks::list(conn, None, &filter, None, 100).await.unwrap();
     assert_eq!(some.len(), 5);

@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use halyard_domain::{Lane, task::TaskState};
+use halyard_store::tasks::{self, Claim, Ending, Finish, Renewal};
 use halyard_tests::TestApp;
 use http::Method;
 use serde_json::json;
@@ -54,6 +56,72 @@ async fn a_running_task_is_told_to_stop_and_ends_cancelled() {
         app.drain(),
     );
     cancelled.expect(200);
+    let task = user.task(&id).await;
+    assert_eq!(task["status"], "cancelled");
+    let history = task["history"].to_string();
+    assert!(history.contains("Cancellation requested: no reason given"), "{history}");
+    assert!(history.contains("attempt 1 was told at"), "when it noticed: {history}");
+    assert_eq!(app.ends_of(&id).await, 1);
+}
+
+#[tokio::test]
+async fn by_force_a_running_task_is_cancelled_at_once_whatever_its_attempt_still_writes() {
+    let app = TestApp::spawn().await;
+    let user = app.user().await;
+    let id = user.submit(json!({"task_type": "sample", "data": {}})).await;
+    let mut connection = app.connect().await;
+    let claim = Claim {
+        lane: Lane::Default,
+        limit: 1,
+        worker_id: "deaf",
+        worker_host: "deaf-host",
+        lease: Duration::from_secs(15),
+    };
+    let attempt = tasks::claim(&mut connection, &claim, Some(app.now())).await.expect("a claim").remove(0);
+    let answer = user.post(&format!("/tasks/cancel/{id}"), json!({"reason": "it hangs", "force": true})).await;
+    assert_snapshot!("by_force", answer.expect(200));
     assert_eq!(user.state_of(&id).await, "cancelled");
+
+    let now = Some(app.now());
+    let renewal = Renewal { id: attempt.id, fence: attempt.fence, progress: None, checkpoint: None, note: None };
+    let renewed = tasks::renew(&mut connection, &[renewal], Duration::from_secs(15), now).await.expect("an answer");
+    assert!(renewed.is_empty(), "the attempt has lost its task");
+    let end = Finish {
+        id: attempt.id,
+        fence: attempt.fence,
+        ending: Ending::Finished { state: TaskState::Completed, result: None, error: None },
+        failed: false,
+        lease_lost: false,
+        message: "too late".to_owned(),
+        progress: None,
+        checkpoint: None,
+    };
+    assert!(tasks::finish(&mut connection, &[end], now).await.expect("an answer").is_empty());
+    app.advance(chrono::Duration::minutes(1));
+    app.beat().await;
+    app.drain().await;
+    let task = user.task(&id).await;
+    assert_eq!(task["status"], "cancelled");
+    assert!(task["history"].to_string().contains("by force, attempt 1 fenced off: it hangs"), "{task}");
+    assert_eq!((app.runs_of(&id).await, app.ends_of(&id).await), (1, 1));
+}
+
+#[tokio::test]
+async fn an_attempt_that_was_fenced_off_is_stopped_at_its_next_renewal() {
+    let app = TestApp::spawn().await;
+    let user = app.user().await;
+    let data = json!({"duration_ms": 120_000, "steps": 6000});
+    let id = user.submit(json!({"task_type": "sample", "data": data})).await;
+    // The worker is done once the attempt has stopped.
+    let (cancelled, ()) = tokio::join!(
+        async {
+            app.until_state(&user, &id, "running", Duration::from_secs(10)).await;
+            let answer = user.post(&format!("/tasks/cancel/{id}"), json!({"force": true})).await;
+            assert_eq!(user.state_of(&id).await, "cancelled", "at once");
+            answer
+        },
+        app.drain(),
+    );
+    assert_eq!(cancelled.expect(200).json()["data"]["status"], "cancelled");
     assert_eq!(app.ends_of(&id).await, 1);
 }

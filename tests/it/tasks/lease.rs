@@ -63,7 +63,7 @@ async fn nothing_that_a_stale_attempt_writes_is_accepted() {
 
     let mut connection = app.connect().await;
     let now = Some(app.now());
-    let renewal = Renewal { id: stale.id, fence: stale.fence, progress: None, checkpoint: None };
+    let renewal = Renewal { id: stale.id, fence: stale.fence, progress: None, checkpoint: None, note: None };
     let renewed = tasks::renew(&mut connection, &[renewal], LEASE, now).await.expect("an answer");
     assert!(renewed.is_empty(), "the stale attempt renewed its lease");
     let ended = tasks::finish(&mut connection, &[completed(stale.id, stale.fence)], now).await.expect("an answer");

@@ -44,3 +44,25 @@ async fn a_task_without_lines_has_an_empty_log() {
     assert_eq!(answer.text(), "");
     app.drain().await;
 }
+
+#[tokio::test]
+async fn a_stream_of_events_ends_with_the_task_and_does_not_begin_again() {
+    let app = TestApp::spawn().await;
+    let user = app.user().await;
+    let id = user.submit(json!({"task_type": "sample", "data": {"steps": 2}})).await;
+    app.drain().await;
+    let path = format!("/tasks/logs/{id}");
+    let stream = async |last: &str| {
+        let draft = user.request(Method::GET, &path).header("accept", "text/event-stream");
+        let draft = if last.is_empty() { draft } else { draft.header("last-event-id", last) };
+        draft.send().await
+    };
+    let whole = stream("").await.expect(200).text();
+    assert!(whole.starts_with("retry: 1000\n\n"), "{whole}");
+    assert!(whole.contains("event: progress\ndata: {\"current_step\":2,"), "{whole}");
+    assert!(whole.ends_with("id: end\nevent: end\ndata: {\"error\":null,\"status\":\"completed\"}\n\n"), "{whole}");
+    let ended = stream("end").await.expect(204);
+    assert!(ended.body.is_empty());
+    let late = stream("00001-0000009999").await.expect(200).text();
+    assert!(late.contains("event: end") && !late.contains("step 1"), "{late}");
+}

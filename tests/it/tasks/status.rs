@@ -1,4 +1,5 @@
 use halyard_tests::TestApp;
+use http::Method;
 use serde_json::json;
 
 use crate::assert_snapshot;
@@ -57,4 +58,27 @@ async fn what_is_no_task_id_is_not_there_either() {
     {
         user.get(&format!("/tasks/status/{id}")).await.expect(404);
     }
+}
+
+#[tokio::test]
+async fn whoever_polls_hears_of_news_only() {
+    let app = TestApp::spawn().await;
+    let user = app.user().await;
+    let id = user.submit(json!({"task_type": "sample", "data": {}})).await;
+    let path = format!("/tasks/status/{id}");
+    let poll = async |tag: &str| user.request(Method::GET, &path).header("if-none-match", tag).send().await;
+    let first = user.get(&path).await.expect(200).header("etag").to_owned();
+    assert!(first.starts_with("W/\""), "{first}");
+    app.advance(chrono::Duration::seconds(5));
+    let same = poll(&first).await.expect(304);
+    assert!(same.body.is_empty());
+    assert_eq!(same.header("etag"), first);
+    poll(&format!("\"other\", {}", first.trim_start_matches("W/"))).await.expect(304);
+    poll("\"other\"").await.expect(200);
+    app.drain().await;
+    let done = poll(&first).await.expect(200);
+    assert_eq!(done.json()["data"]["status"], "completed");
+    poll(done.header("etag")).await.expect(304);
+    let other = app.user_named("other").await.request(Method::GET, &path).header("if-none-match", done.header("etag"));
+    other.send().await.expect(404);
 }

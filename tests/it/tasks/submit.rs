@@ -25,9 +25,9 @@ async fn submit_takes_everything_that_the_contract_names() {
         "data": {"message": "hello"},
         "resources": {"cpu_cores": 4, "memory_gb": 8, "gpu_required": true},
         "callbacks": {
-            "progress_url": "https://example.com/progress",
-            "completion_url": "https://example.com/complete",
-            "error_url": "https://example.com/error",
+            "progress_url": "http://127.0.0.1:20009/progress",
+            "completion_url": "http://127.0.0.1:20009/complete",
+            "error_url": "http://127.0.0.1:20009/error",
         },
         "retry_config": {"max_retries": 2, "retry_delay": 300, "exponential_backoff": false},
         "timeout": 120,

@@ -11,7 +11,7 @@ use serde_json::json;
 pub use lambda::ColdLambda;
 pub use start::{ColdStart, cold_start};
 
-use crate::{HalyardProcess, Scratch, Target, halyard_program, routes};
+use crate::{HalyardProcess, Receiver, Scratch, Target, halyard_program, routes, wait};
 
 /// How long a cold start may take.
 pub const AIM: Duration = Duration::from_millis(30);
@@ -133,9 +133,14 @@ async fn rehearse(url: &str) {
     user.get("/api/protected").await.expect(200);
     user.get("/api/users").await.expect(200);
     let task = json!({"task_type": "sample", "data": {"message": "cold"}});
-    let id = user.submit(task.clone()).await;
+    let receiver = Receiver::start();
+    let mut telling = task.clone();
+    telling["callbacks"] = json!({"completion_url": receiver.url("/")});
+    let id = user.submit(telling).await;
     // The worker has had its doorbell; asking for the task must not be the last that `tasks` hears.
     target.finished(&user, &id).await;
+    let heard = async || (receiver.count() > 0).then_some(());
+    wait::until("a webhook", Duration::from_secs(20), heard).await;
     user.submit(task).await;
 }
 

@@ -18,3 +18,4 @@ pub mod two_factor;
 pub mod validate;
 pub mod verification;
 pub mod verify;
+pub mod webhook_secret;

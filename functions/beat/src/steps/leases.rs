@@ -66,6 +66,9 @@ fn end_of(lost: &Lost, jitter: f64) -> Finish {
 async fn ring_for_retries(beat: &Beat, step: &mut Step, released: &[FinishedRow]) {
     let mut lanes = BTreeMap::<Lane, Vec<_>>::new();
     for row in released {
+        for &lane in &row.wakes {
+            lanes.entry(lane).or_default().push(message(lane, Duration::ZERO, &TraceIds::default()));
+        }
         if let Some(delay) = row.delay {
             let ids = TraceIds { request_id: row.request_id.clone(), traceparent: row.traceparent.clone() };
             let delay = delay.to_std().unwrap_or(Duration::ZERO);

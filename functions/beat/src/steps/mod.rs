@@ -8,7 +8,10 @@ pub mod leases;
 pub mod mails;
 pub mod nodes;
 pub mod outbox;
+pub mod schedules;
 pub mod statistics;
+pub mod webhooks;
+pub mod workflows;
 
 use std::time::Duration;
 

@@ -2,7 +2,7 @@
 
 use axum::{extract::State, response::IntoResponse};
 use chrono::{DateTime, Utc};
-use halyard_domain::{Priority, TaskId, authz::Permission, task::TaskState};
+use halyard_domain::{Priority, TaskId, WorkflowId, authz::Permission, task::TaskState};
 use halyard_http::{
     ApiResult, AppQuery, Caller, Cursor, FieldError, Items, PageQuery, Problem, is_rfc3339, openapi::Operation, success,
 };
@@ -26,6 +26,8 @@ pub struct Request {
     priority: Option<Priority>,
     submitted_after: Option<DateTime<Utc>>,
     submitted_before: Option<DateTime<Utc>>,
+    /// The steps of this workflow.
+    batch_id: Option<WorkflowId>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -75,6 +77,7 @@ pub async fn handler(
         priority: filter.priority,
         submitted_after: filter.submitted_after,
         submitted_before: filter.submitted_before,
+        workflow: filter.batch_id,
     };
     // One more than asked for tells whether there is a next page.
     let wanted = i64::from(page.limit) + 1;

@@ -21,6 +21,8 @@ struct Response {
 struct Queue {
     name: Lane,
     paused: bool,
+    /// It takes nothing new from clients, and runs what it has.
+    draining: bool,
     /// Tasks that wait, whether they could start now or not. Counted up to 10,000.
     depth: i64,
     /// Those of them that could start now.
@@ -39,6 +41,7 @@ pub async fn handler(State(state): State<AppState>, _: Permitted<SystemManage>) 
     let queues = depths.into_iter().map(|lane| Queue {
         name: lane.lane,
         paused: lane.paused,
+        draining: lane.draining,
         depth: lane.ready + lane.waiting,
         ready: lane.ready,
         in_flight: lane.running,

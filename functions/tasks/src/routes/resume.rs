@@ -13,11 +13,11 @@ use super::{database, pause::Response};
 use crate::{error::TaskError, state::AppState};
 
 /// So many tasks are rung for at once; the outbox has the rest, and beat rings for them.
-const BELLS: i64 = 200;
+const BELLS: i64 = lanes::COUNT_CAP;
 /// How long the queue may take.
 const QUEUE: Duration = Duration::from_secs(2);
 
-/// Ends a lane's pause, and rings for what it held.
+/// Ends a lane's pause, or its drain, and rings for what it held.
 pub async fn handler(
     State(state): State<AppState>,
     caller: Permitted<SystemManage>,
@@ -50,5 +50,8 @@ pub async fn handler(
 
 /// For docs/openapi.json.
 pub fn describe(op: &mut Operation<'_>) {
-    op.named("resumeLane", "Resume a lane").path::<Lane>().answers::<Response>("The lane works again.");
+    op.named("resumeLane", "Resume a lane")
+        .detail("Ends a pause, and a drain.")
+        .path::<Lane>()
+        .answers::<Response>("The lane works again.");
 }

@@ -1,13 +1,19 @@
 //! `GET /tasks/status/{id}`
 
-use axum::{extract::State, response::IntoResponse};
+use std::hash::{Hash as _, Hasher as _};
+
+use axum::{
+    extract::State,
+    response::{IntoResponse, Response as Answer},
+};
 use chrono::{DateTime, Utc};
-use halyard_domain::{Lane, Priority, TaskId, authz::Permission, task::TaskState};
+use halyard_domain::{Lane, Priority, TaskId, WorkflowId, authz::Permission, task::TaskState};
 use halyard_http::{ApiResult, AppPath, Caller, openapi::Operation, success};
 use halyard_store::tasks::{self, TaskEvent, TaskRecord};
+use http::{HeaderMap, StatusCode, header};
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Value, value::RawValue};
+use serde_json::{Value, json, value::RawValue};
 
 use super::database;
 use crate::{
@@ -33,6 +39,12 @@ struct Response {
     result: Option<Box<RawValue>>,
     error: Option<ErrorView>,
     cancel_requested: bool,
+    /// The workflow that it is a step of.
+    batch_id: Option<WorkflowId>,
+    /// The task that it tries again.
+    retry_of: Option<TaskId>,
+    /// The task that tries it again.
+    retried_as: Option<TaskId>,
     created_at: DateTime<Utc>,
     scheduled_for: DateTime<Utc>,
     completed_at: Option<DateTime<Utc>>,
@@ -82,19 +94,55 @@ pub async fn handler(
     State(state): State<AppState>,
     Caller(caller): Caller,
     AppPath(id): AppPath<TaskId>,
-) -> ApiResult<impl IntoResponse> {
+    headers: HeaderMap,
+) -> ApiResult<Answer> {
     let scope = scope(&caller, Permission::TasksReadAll);
     let found = database(&state, async |conn| {
         let Some(task) = tasks::get(conn, id, scope).await? else { return Ok(None) };
-        Ok(Some((task, tasks::events(conn, id).await?)))
+        let tag = tag(&task);
+        // Nothing new: the history need not be read.
+        let events = if is_known(&headers, &tag) { None } else { Some(tasks::events(conn, id).await?) };
+        Ok(Some((task, tag, events)))
     });
-    let (task, events) = found.await.map_err(TaskError::from)?.ok_or(TaskError::NotFound)?;
-    Ok(success(respond(task, events, state.clock.now())).links(view::links(id)))
+    let (task, tag, events) = found.await.map_err(TaskError::from)?.ok_or(TaskError::NotFound)?;
+    let tag = [(header::ETAG, tag)];
+    Ok(match events {
+        Some(events) => {
+            let body = success(respond(task, events, state.clock.now())).links(view::links(id));
+            (tag, body).into_response()
+        }
+        None => (StatusCode::NOT_MODIFIED, tag).into_response(),
+    })
+}
+
+/// Changes with what the task's row says; what only time changes (running time, what remains) is no news. Weak, for that
+/// reason. Every event comes with a change of the row, notes of progress included; what tries the task again is another's.
+fn tag(task: &TaskRecord) -> String {
+    let mut hash = std::hash::DefaultHasher::new();
+    let row = (task.state.as_str(), task.attempt, task.failures, task.lost_leases, task.cancel_requested);
+    row.hash(&mut hash);
+    (task.available_at, task.ended_at, task.error.as_deref(), task.worker_id.as_deref()).hash(&mut hash);
+    task.retried_as.map(|id| id.0).hash(&mut hash);
+    (task.progress.as_deref().map(RawValue::get), task.result.as_deref().map(RawValue::get)).hash(&mut hash);
+    format!("W/\"{:016x}\"", hash.finish())
+}
+
+/// Does `If-None-Match` name the tag? The comparison is the weak one (RFC 9110, section 13.1.2).
+fn is_known(headers: &HeaderMap, tag: &str) -> bool {
+    let lines = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|line| line.to_str().ok());
+    let opaque = tag.trim_start_matches("W/");
+    lines.flat_map(|line| line.split(',')).map(str::trim).any(|known| known.trim_start_matches("W/") == opaque)
 }
 
 /// For docs/openapi.json.
 pub fn describe(op: &mut Operation<'_>) {
-    op.named("getTask", "Everything about a task").answers::<Response>("The task.").links();
+    op.named("getTask", "Everything about a task")
+        .detail("For polling: with `If-None-Match` the answer is 304 until something happens to the task.")
+        .reads_header("If-None-Match", "The `ETag` of what is known already.", &json!({"type": "string"}))
+        .answers::<Response>("The task.")
+        .links()
+        .header("ETag", "Changes with the task; not with the time that it has been running.")
+        .answers_nothing(304, "Nothing has happened to it.");
 }
 
 fn respond(task: TaskRecord, events: Vec<TaskEvent>, now: DateTime<Utc>) -> Response {
@@ -117,7 +165,8 @@ fn respond(task: TaskRecord, events: Vec<TaskEvent>, now: DateTime<Utc>) -> Resp
             running_time: task.attempt_at.zip(until).map(|(from, to)| view::seconds(from, to)),
             attempt: task.attempt,
             max_retries: task.retry.max_retries,
-            retry_count: (task.attempt - 1).max(0),
+            // A slice that handed over is an attempt, and no retry.
+            retry_count: task.failures.saturating_add(task.lost_leases).min(task.attempt - 1).max(0),
             timeout: task.timeout_s,
             memory_usage: None,
             cpu_usage: None,
@@ -141,6 +190,9 @@ fn respond(task: TaskRecord, events: Vec<TaskEvent>, now: DateTime<Utc>) -> Resp
         result: task.result,
         error: task.error.map(|text| ErrorView::new(text, state)),
         cancel_requested: task.cancel_requested,
+        batch_id: task.workflow,
+        retry_of: task.retry_of,
+        retried_as: task.retried_as,
         created_at: task.created_at,
         scheduled_for: task.available_at,
         completed_at: task.ended_at,

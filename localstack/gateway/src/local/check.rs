@@ -1,8 +1,8 @@
 //! The configuration of every function, before any is started.
 
 use halyard_config::{
-    AuthConfig, AuthorizerConfig, BeatConfig, ConfigError, FromVars, MigrateConfig, StatusConfig, TasksConfig,
-    UsersConfig, VarError, Vars, WorkerConfig,
+    AuthConfig, AuthorizerConfig, BeatConfig, ConfigError, FromVars, MigrateConfig, NotifierConfig, StatusConfig,
+    TasksConfig, UsersConfig, VarError, Vars, WorkerConfig,
 };
 
 use super::{error::LocalError, setup::failed};
@@ -37,6 +37,7 @@ fn load(binary: &str, vars: &Vars) -> Result<(), ConfigError> {
         "halyard-fn-auth" => read::<AuthConfig>(vars),
         "halyard-fn-beat" => read::<BeatConfig>(vars),
         "halyard-fn-migrate" => read::<MigrateConfig>(vars),
+        "halyard-fn-notifier" => read::<NotifierConfig>(vars),
         "halyard-fn-status" => read::<StatusConfig>(vars),
         "halyard-fn-tasks" => read::<TasksConfig>(vars),
         "halyard-fn-users" => read::<UsersConfig>(vars),

@@ -8,6 +8,7 @@ use crate::{
 };
 
 /// The deploy step, which nothing in the template invokes.
+const WORKER: &str = "WorkerFunction";
 const MIGRATE: &str = "MigrateFunction";
 /// What tells a health check that the process is there.
 const PING: &str = "GET /health/ping";
@@ -86,10 +87,10 @@ fn used(stack: &Stack) -> Vec<String> {
     used
 }
 
-/// How many tasks the mappings of a stack bring at a time at most: batches side by side x their size.
+/// How many tasks the lanes' mappings of a stack bring at a time at most: batches side by side x their size.
 pub fn tasks_at_once(stack: &Stack) -> u32 {
     let of_mapping = |mapping: &EventSourceMapping| mapping.max_concurrency.unwrap_or(1) * mapping.batch.size;
-    stack.mappings.iter().map(of_mapping).sum()
+    stack.mappings.iter().filter(|mapping| mapping.function == WORKER).map(of_mapping).sum()
 }
 
 /// How many connections the functions of a stack open to the database at most, in one process: environments x pool.

@@ -129,6 +129,7 @@ fn setup(args: &ServeArgs, layout: &Layout, secrets: &Secrets, vars: &Vars) -> R
         ("AdminPassword", vars.get("ADMIN_PASSWORD").unwrap_or(ADMIN_PASSWORD).to_owned()),
         ("MailFrom", vars.get("MAIL_FROM").unwrap_or(MAIL_FROM).to_owned()),
         ("PublicUrl", vars.get("PUBLIC_URL").map_or_else(|| format!("http://127.0.0.1:{}", args.port), str::to_owned)),
+        ("OutboundAllowPrivate", vars.get("OUTBOUND_ALLOW_PRIVATE").unwrap_or_default().to_owned()),
         ("LogLevel", vars.get("LOG_LEVEL").unwrap_or("info").to_owned()),
     ]);
     Ok(Setup {

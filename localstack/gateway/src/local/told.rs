@@ -29,7 +29,7 @@ const REQUIRED: [(&str, &str); 8] = [
     ("AdminPassword", "ADMIN_PASSWORD"),
 ];
 /// Those that have a default.
-const OPTIONAL: [(&str, &str); 10] = [
+const OPTIONAL: [(&str, &str); 11] = [
     ("LogLevel", "LOG_LEVEL"),
     ("TokenHs256Secret", "TOKEN_HS256_SECRET"),
     ("TokenIssuer", "TOKEN_ISSUER"),
@@ -40,6 +40,7 @@ const OPTIONAL: [(&str, &str); 10] = [
     ("MailFrom", "MAIL_FROM"),
     ("MailConfigurationSet", "MAIL_CONFIGURATION_SET"),
     ("PublicUrl", "PUBLIC_URL"),
+    ("OutboundAllowPrivate", "OUTBOUND_ALLOW_PRIVATE"),
 ];
 
 /// Where a local node is reached when nobody says.

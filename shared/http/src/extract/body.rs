@@ -65,7 +65,8 @@ fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
     if is_json { Ok(()) } else { Err(Problem::unsupported_media_type("the body must be application/json")) }
 }
 
-async fn read(body: Body) -> Result<Bytes, Problem> {
+/// A whole body, unless it is too large.
+pub(crate) async fn read(body: Body) -> Result<Bytes, Problem> {
     match Limited::new(body, LIMIT).collect().await {
         Ok(body) => Ok(body.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(Problem::too_large("the body is larger than 6 MiB")),

@@ -7,6 +7,7 @@ mod params;
 mod permitted;
 mod step_up;
 
+pub(crate) use body::read as read_body;
 pub use body::{Lenient, MaybeValid, Valid};
 pub use caller::{Caller, ClientAddress, MaybeCaller, SessionCaller};
 pub use page::{Cursor, PageQuery};

@@ -164,6 +164,10 @@ fn headers() -> Value {
         ),
         "RateLimit": text("What is left of each limit, and for how long it is not whole, in seconds.", "\"caller\";r=49;t=2"),
         "RateLimitPolicy": text("The limits: how many in how many seconds.", "\"caller\";q=50;w=60"),
+        "IdempotencyReplayed": {
+            "description": "`true` on the answer of an earlier request with the same `Idempotency-Key`.",
+            "schema": { "const": "true" }
+        },
         "RetryAfter": {
             "description": "Seconds after which to try again. The gateway's own answers have none.",
             "schema": { "type": "integer", "minimum": 1 }

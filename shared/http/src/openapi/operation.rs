@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use halyard_domain::authz::Permission;
+use halyard_domain::{authz::Permission, idempotency};
 use schemars::JsonSchema;
 use serde_json::{Map, Value, json};
 
@@ -11,7 +11,7 @@ use super::{
     answer::{self, Answer},
     problems::{self, Codes},
 };
-use crate::{Access, Rate, RouteInfo};
+use crate::{Access, Rate, Repeats, RouteInfo};
 
 /// What is said of one route. Path, access and limit are its route's, parameters and body its handler's; `describe`
 /// beside the handler adds the rest.
@@ -279,6 +279,10 @@ impl<'a> Operation<'a> {
         for status in [400, 401, 403, 413, 429, 503].into_iter().filter(|status| bare(*status)) {
             self.problems.entry(status).or_default();
         }
+        if matches!(self.route.repeats, Repeats::Keyed | Repeats::KeyedSecret) {
+            self.keyed();
+            headers["Idempotency-Replayed"] = json!({ "$ref": "#/components/headers/IdempotencyReplayed" });
+        }
         self.complain();
         let mut answers = Map::new();
         for (status, answer) in std::mem::take(&mut self.answers) {
@@ -304,6 +308,23 @@ impl<'a> Operation<'a> {
             operation["requestBody"] = body;
         }
         (operation, self.complaints)
+    }
+
+    /// Takes an `Idempotency-Key`.
+    fn keyed(&mut self) {
+        let schema = json!({ "type": "string", "pattern": idempotency::PATTERN, "examples": ["8e03978e-40d5-43dd-bc93-6894a57f9324"] });
+        let description = "A name for this request, of at most 255 characters and new for each: sent again with the same \
+            name within 24 hours, it is carried out once and answered alike. A quoted string, or a word without quotes.";
+        self.reads_header("Idempotency-Key", description, &schema);
+        self.problem(400, "invalid_idempotency_key", "the `Idempotency-Key` is malformed, or there are two")
+            .problem(409, "idempotency_in_progress", "the first request with this `Idempotency-Key` is under way")
+            .problem(422, "idempotency_key_reused", "the `Idempotency-Key` was another request's");
+        let occasion = if self.route.repeats == Repeats::KeyedSecret {
+            "the request was carried out; its answer holds a secret and is not kept"
+        } else {
+            "the request was carried out; its answer was too large to be kept"
+        };
+        self.problem(409, "idempotency_answer_not_kept", occasion);
     }
 
     fn complain(&mut self) {

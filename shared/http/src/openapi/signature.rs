@@ -9,8 +9,8 @@ use schemars::JsonSchema;
 
 use super::Operation;
 use crate::{
-    AppPath, AppQuery, Caller, ClientAddress, Lenient, MaybeCaller, MaybeValid, PageQuery, Permitted, RequestInfo,
-    Requirement, SessionCaller, SteppedUp, Throttle, Valid,
+    AppPath, AppQuery, Caller, ClientAddress, Lenient, MaybeCaller, MaybeValid, NewIds, PageQuery, Permitted,
+    RequestInfo, Requirement, SessionCaller, SteppedUp, Throttle, Valid,
 };
 
 /// A parameter of a handler: notes what it means for the operation.
@@ -58,7 +58,7 @@ macro_rules! invisible {
 }
 
 // `Caller`: 401 follows from the route's access already.
-invisible!(Caller, MaybeCaller, ClientAddress, RequestInfo, Throttle, HeaderMap);
+invisible!(Caller, MaybeCaller, ClientAddress, NewIds, RequestInfo, Throttle, HeaderMap);
 
 impl Part for SessionCaller {
     fn describe(operation: &mut Operation<'_>) {

@@ -5,14 +5,14 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use futures::{
     FutureExt as _, StreamExt as _,
     future::{BoxFuture, OptionFuture},
     stream::FuturesUnordered,
 };
 use halyard_cloud::task_logs::{LogLevel, LogLine};
-use halyard_domain::{TaskId, task::TaskState};
+use halyard_domain::{TaskId, task::TaskState, webhook};
 use halyard_store::{
     StoreError,
     tasks::{self, Claimed, Ending, Finish, FinishedRow, Renewal, Renewed},
@@ -23,7 +23,7 @@ use tracing::Instrument as _;
 
 use super::{
     DATABASE, Outcome, Worker,
-    attempt::{self, Ended},
+    attempt::{self, Ended, Limit},
     decision, tell,
 };
 use crate::{
@@ -31,21 +31,30 @@ use crate::{
     log,
 };
 
-/// What remains of the invocation's time when attempts are stopped, for committing their ends.
-const RESERVE: Duration = Duration::from_secs(3);
+/// What of the lane's margin is left for committing the ends of attempts.
+const RESERVE: Duration = Duration::from_secs(2);
+/// An attempt that the invocation's end interrupts sooner than this was given no time to speak of: that counts as a lease
+/// lost, so that a host without time to give is given up.
+const SHORTEST_SLICE: Duration = Duration::from_secs(1);
 /// How long the log table may take.
 const LOGS: Duration = Duration::from_secs(1);
 /// The first pause before a commit is tried again; it doubles.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
+/// Progress of a task is told this often at most: `domain::webhook::PROGRESS_EVERY`.
+const PROGRESS_EVERY: Duration = Duration::from_secs(webhook::PROGRESS_EVERY.num_seconds().unsigned_abs());
 /// The longest of these pauses.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 struct Attempt {
     claimed: Claimed,
     handle: Arc<Handle>,
-    cancel_requested: bool,
+    /// Since when the attempt has known that its task is to be cancelled.
+    told: Option<DateTime<Utc>>,
     began: DateTime<Utc>,
+    began_at: Instant,
     running: bool,
+    /// When a webhook with its progress is due that has been rung for.
+    told_until: Option<Instant>,
 }
 
 enum Done {
@@ -56,6 +65,7 @@ enum Done {
 pub struct Batch<'a> {
     worker: &'a Worker,
     deadline: Instant,
+    margin: Duration,
     attempts: Vec<Attempt>,
     places: HashMap<TaskId, usize>,
     running: FuturesUnordered<BoxFuture<'a, (usize, Ended)>>,
@@ -73,11 +83,12 @@ pub struct Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
-    pub fn new(worker: &'a Worker, claimed: Vec<Claimed>, deadline: Instant) -> Self {
+    pub fn new(worker: &'a Worker, claimed: Vec<Claimed>, deadline: Instant, margin: Duration) -> Self {
         let now = Instant::now();
         let mut batch = Self {
             worker,
             deadline,
+            margin,
             attempts: Vec::with_capacity(claimed.len()),
             places: claimed.iter().enumerate().map(|(place, task)| (task.id, place)).collect(),
             running: FuturesUnordered::new(),
@@ -98,14 +109,20 @@ impl<'a> Batch<'a> {
 
     fn begin(&mut self, claimed: Claimed, now: Instant) {
         let place = self.attempts.len();
-        let own = now + Duration::from_secs(u64::from(claimed.timeout_s.max(0).unsigned_abs()));
-        let last = self.deadline.checked_sub(RESERVE).unwrap_or(now);
-        let limit = if own <= last { (own, Stop::TimedOut) } else { (last, Stop::InvocationEnds) };
+        let whole = Duration::from_secs(u64::from(claimed.timeout_s.max(0).unsigned_abs()));
+        let own = now + whole.saturating_sub(claimed.spent);
+        let last = self.deadline.checked_sub(self.margin).unwrap_or(now);
+        let until = self.deadline.checked_sub(RESERVE.min(self.margin)).unwrap_or(now);
+        let limit = if own <= last {
+            Limit::new(own, Stop::TimedOut)
+        } else {
+            Limit { at: last, why: Stop::InvocationEnds, until }
+        };
         let info = AttemptInfo {
             task_id: claimed.id,
             user_id: claimed.user_id,
             attempt: claimed.attempt,
-            deadline: limit.0,
+            deadline: limit.at,
             checkpoint: claimed.checkpoint.clone(),
         };
         let (context, handle) = context(info, Arc::clone(&self.worker.clock));
@@ -138,9 +155,11 @@ impl<'a> Batch<'a> {
         self.attempts.push(Attempt {
             claimed,
             handle,
-            cancel_requested: false,
+            told: None,
             began: self.worker.clock.now(),
+            began_at: now,
             running: true,
+            told_until: None,
         });
     }
 
@@ -210,6 +229,8 @@ impl<'a> Batch<'a> {
         let renewals = self.attempts.iter().filter(|attempt| attempt.running).map(|attempt| Renewal {
             id: attempt.claimed.id,
             fence: attempt.claimed.fence,
+            // Before the progress that it goes with.
+            note: attempt.handle.take_note(),
             progress: attempt.handle.take_progress(),
             checkpoint: attempt.handle.take_checkpoint(),
         });
@@ -256,15 +277,25 @@ impl<'a> Batch<'a> {
         attempt.running = false;
         let took = (self.worker.clock.now() - attempt.began).as_seconds_f64();
         let jitter = self.worker.entropy.unit();
-        let Some(mut finish) = decision::finish_of(&attempt.claimed, ended, attempt.cancel_requested, jitter) else {
+        let ended = match ended {
+            Ended::Stopped(Stop::InvocationEnds) if attempt.began_at.elapsed() >= SHORTEST_SLICE => Ended::HandedOver,
+            other => other,
+        };
+        let Some(mut finish) = decision::finish_of(&attempt.claimed, ended, attempt.told.is_some(), jitter) else {
             self.outcome.refused += 1;
             tracing::warn!(task_id = %attempt.claimed.id, attempt = attempt.claimed.attempt, "lease lost; the attempt was stopped");
             return;
         };
+        if let (Some(told), Ending::Finished { state: TaskState::Cancelled, .. }) = (attempt.told, &finish.ending) {
+            let told = told.to_rfc3339_opts(SecondsFormat::Millis, true);
+            finish.message = format!("{}; attempt {} was told at {told}", finish.message, attempt.claimed.attempt);
+        }
         finish.progress = attempt.handle.take_progress();
         finish.checkpoint = attempt.handle.take_checkpoint();
         let level = match &finish.ending {
-            Ending::Finished { state: TaskState::Completed | TaskState::Cancelled, .. } => LogLevel::Info,
+            Ending::Finished { state: TaskState::Completed | TaskState::Cancelled, .. } | Ending::HandOver => {
+                LogLevel::Info
+            }
             Ending::Finished { .. } => LogLevel::Error,
             Ending::Retry { .. } => LogLevel::Warning,
         };
@@ -304,13 +335,31 @@ impl<'a> Batch<'a> {
             let attempt = &mut self.attempts[self.places[&renewal.id]];
             match renewed.iter().find(|row| row.id == renewal.id) {
                 None => attempt.handle.stop(Stop::LeaseLost),
-                Some(row) if row.cancel_requested && !attempt.cancel_requested => {
-                    attempt.cancel_requested = true;
-                    attempt.handle.stop(Stop::Cancelled);
+                Some(row) => {
+                    if row.cancel_requested && attempt.told.is_none() {
+                        attempt.told = Some(self.worker.clock.now());
+                        attempt.handle.stop(Stop::Cancelled);
+                    }
+                    if row.calls_back {
+                        self.tell_progress(renewal.id);
+                    }
                 }
-                Some(_) => {}
             }
         }
+    }
+
+    /// Rings for the webhook that tells of a task's progress: at once for the first one, and for those that follow sooner than
+    /// they are told when they are.
+    fn tell_progress(&mut self, id: TaskId) {
+        let attempt = &mut self.attempts[self.places[&id]];
+        let now = Instant::now();
+        let due = match attempt.told_until {
+            Some(until) if until > now => return,
+            Some(until) => (until + PROGRESS_EVERY).max(now),
+            None => now,
+        };
+        attempt.told_until = Some(due);
+        self.rings.push(tell::ring_for_webhooks(self.worker, due - now).boxed());
     }
 
     fn committed(&mut self, ends: &[Finish], rows: Vec<FinishedRow>) {
@@ -320,9 +369,17 @@ impl<'a> Batch<'a> {
             self.outcome.refused += 1;
             tracing::warn!(task_id = %end.id, fence = end.fence, "the end of a stale attempt was refused");
         }
-        let retries: Vec<_> = rows.into_iter().filter(|row| row.delay.is_some()).collect();
-        if !retries.is_empty() {
-            self.rings.push(tell::ring_for_retries(self.worker, retries).boxed());
+        if rows.iter().any(|row| row.calls_back) {
+            self.rings.push(tell::ring_for_webhooks(self.worker, Duration::ZERO).boxed());
+        }
+        let worker = self.worker;
+        let follows = |row: &FinishedRow| row.workflow.is_some() || row.delay.is_some() || !row.wakes.is_empty();
+        if rows.iter().any(follows) {
+            let follow = async move {
+                tell::take_workflows_further(worker, &rows).await;
+                tell::ring_for(worker, rows).await;
+            };
+            self.rings.push(follow.boxed());
         }
     }
 

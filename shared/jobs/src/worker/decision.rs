@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use halyard_domain::task::{AttemptEnd, AttemptHistory, TaskState, Verdict, verdict};
+use halyard_domain::{
+    retry::RetryPolicy,
+    task::{AttemptEnd, AttemptHistory, TaskState, Verdict, verdict},
+};
 use halyard_store::tasks::{Claimed, Ending, Finish};
 
 use super::attempt::Ended;
@@ -49,7 +52,10 @@ pub fn refuse(claimed: &Claimed, registry: &Registry) -> Result<Prepared, Refusa
 /// What is to be committed for an attempt that ended. `cancel_requested` is what the last renewal said; `jitter` is a
 /// random number in `0.0..1.0`. Nothing at all when the lease is lost: such an attempt writes nothing.
 pub fn finish_of(claimed: &Claimed, ended: Ended, cancel_requested: bool, jitter: f64) -> Option<Finish> {
-    let mut result = None;
+    if matches!(ended, Ended::HandedOver) && !cancel_requested {
+        return Some(handed_over(claimed));
+    }
+    let (mut result, mut after) = (None, None);
     let (end, why) = match ended {
         Ended::Stopped(Stop::LeaseLost) => return None,
         Ended::Answered(Ok(answer)) if answer.get().len() > MAX_RESULT => {
@@ -66,6 +72,7 @@ pub fn finish_of(claimed: &Claimed, ended: Ended, cancel_requested: bool, jitter
                 // A task that calls itself cancelled though nobody asked has merely failed.
                 FailureKind::Retryable | FailureKind::Cancelled => AttemptEnd::Failed,
             };
+            after = failure.after.and_then(|wait| chrono::Duration::from_std(wait).ok());
             (end, Some(failure.to_string()))
         }
         Ended::Panicked(text) => (AttemptEnd::Failed, Some(format!("panicked: {text}"))),
@@ -75,8 +82,8 @@ pub fn finish_of(claimed: &Claimed, ended: Ended, cancel_requested: bool, jitter
         Ended::Stopped(Stop::TimedOut) => {
             (AttemptEnd::Failed, Some(format!("timed_out: the attempt ran longer than {} s", claimed.timeout_s)))
         }
-        // The task is handed over as if the worker had vanished, only sooner.
-        Ended::Stopped(Stop::InvocationEnds) => {
+        // The task is taken back as if the worker had vanished, only sooner.
+        Ended::Stopped(Stop::InvocationEnds) | Ended::HandedOver => {
             (AttemptEnd::LeaseLost, Some("interrupted: the worker's own time was up".to_owned()))
         }
         Ended::Refused(refusal) => (refusal.end, Some(refusal.why)),
@@ -99,6 +106,7 @@ pub fn finish_of(claimed: &Claimed, ended: Ended, cancel_requested: bool, jitter
             (Ending::Finished { state, result, error: why }, message)
         }
         Verdict::RetryAfter(delay) => {
+            let delay = RetryPolicy::respecting(delay, after);
             let error = why.unwrap_or_default();
             let message = format!("Attempt {} failed ({error}); retrying in {} s", claimed.attempt, seconds(delay));
             (Ending::Retry { delay, error }, message)
@@ -114,6 +122,20 @@ pub fn finish_of(claimed: &Claimed, ended: Ended, cancel_requested: bool, jitter
         progress: None,
         checkpoint: None,
     })
+}
+
+/// A slice that ended with its invocation: neither a failure nor a lost lease.
+fn handed_over(claimed: &Claimed) -> Finish {
+    Finish {
+        id: claimed.id,
+        fence: claimed.fence,
+        ending: Ending::HandOver,
+        failed: false,
+        lease_lost: false,
+        message: format!("Attempt {} handed over: its invocation ended", claimed.attempt),
+        progress: None,
+        checkpoint: None,
+    }
 }
 
 fn seconds(delay: chrono::Duration) -> String {

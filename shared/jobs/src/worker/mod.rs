@@ -4,17 +4,19 @@
 mod attempt;
 mod batch;
 mod decision;
+mod limits;
 mod tell;
 
 use std::{sync::Arc, time::Duration};
 
-use halyard_cloud::{queue::Queue, task_logs::TaskLogs};
+use halyard_cloud::{CallbackBell, queue::Queue, task_logs::TaskLogs};
 use halyard_domain::{Clock, Entropy, Lane};
 use halyard_store::{Pool, StoreError, tasks, within};
 use tokio::time::Instant;
 
-pub use attempt::{Ended, run as run_attempt};
+pub use attempt::{Ended, Limit, run as run_attempt};
 pub use decision::{MAX_RESULT, finish_of, refuse};
+pub use limits::{LaneLimit, LaneLimits};
 
 use crate::{doorbell::LaneQueues, registry::Registry};
 
@@ -30,6 +32,8 @@ pub struct Worker {
     pub queue: Arc<dyn Queue>,
     /// The lanes' queues.
     pub queues: LaneQueues,
+    /// Rings for webhooks that are owed.
+    pub callbacks: CallbackBell,
     /// Where log lines go.
     pub logs: TaskLogs,
     /// The task types that can be run.
@@ -40,6 +44,8 @@ pub struct Worker {
     pub entropy: Arc<Entropy>,
     /// How long a lease lasts unless it is renewed.
     pub lease: Duration,
+    /// What each lane may take.
+    pub limits: LaneLimits,
     /// How often leases are renewed; progress, checkpoints and cancellations travel with the renewal.
     pub renew_every: Duration,
     /// Who this is, as claims and statistics name it.
@@ -61,14 +67,25 @@ pub struct Outcome {
     pub abandoned: usize,
 }
 
+/// The doorbells of one lane that an invocation heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Heard {
+    /// Messages.
+    pub messages: usize,
+    /// Tasks that they ring for, all together.
+    pub count: usize,
+}
+
 impl Worker {
-    /// Claims up to `limit` tasks of `lane` and sees each to the end of an attempt. `deadline` is when the invocation
-    /// ends, whatever happens.
+    /// Claims tasks of `lane`, as many as were rung for and can run side by side, and sees each to the end of an attempt;
+    /// the rest is rung for again. `deadline` is when the invocation ends, whatever happens.
     ///
     /// # Errors
     /// When nothing could be claimed because the database failed: no decision was reached, and the doorbells should
     /// come again. Once tasks are claimed this does not fail any more: what cannot be committed is left to the leases.
-    pub async fn run_batch(&self, lane: Lane, limit: usize, deadline: Instant) -> Result<Outcome, StoreError> {
+    pub async fn run_batch(&self, lane: Lane, heard: Heard, deadline: Instant) -> Result<Outcome, StoreError> {
+        let of = self.limits.of(lane);
+        let limit = heard.count.min(of.side_by_side);
         let mut claimed = self.claim(lane, limit).await?;
         // Fewer tasks than doorbells: spare doorbells, or this one. A claim sees what was committed when it began; a task
         // that came while it looked may have rung for another worker, who took one that this claim had seen. Then that
@@ -80,7 +97,15 @@ impl Worker {
                 Err(error) => tracing::warn!(%error, %lane, "a second look was not possible; beat will ring"),
             }
         }
-        Ok(batch::Batch::new(self, claimed, deadline).run().await)
+        let left = heard.count.saturating_sub(limit);
+        let full = claimed.len() == limit;
+        let batch = batch::Batch::new(self, claimed, deadline, of.margin).run();
+        if left == 0 || !full {
+            return Ok(batch.await);
+        }
+        // At once, so that others take the rest while these run.
+        let (outcome, ()) = futures::join!(batch, tell::pass_on(self, lane, left, heard.messages));
+        Ok(outcome)
     }
 
     async fn claim(&self, lane: Lane, limit: usize) -> Result<Vec<tasks::Claimed>, StoreError> {

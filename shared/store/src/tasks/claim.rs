@@ -1,13 +1,13 @@
 //! Taking the best tasks of a lane.
 
 use chrono::{DateTime, Utc};
-use halyard_domain::{Lane, TaskId, UserId, retry::RetryPolicy};
+use halyard_domain::{Lane, TaskId, UserId, retry::RetryPolicy, task::AGING_STEP};
 use serde_json::value::RawValue;
 use sqlx::PgConnection;
 
 use crate::{
     Now, Result,
-    rows::{RawJson, raw},
+    rows::{RawJson, raw, seconds},
 };
 
 /// What a worker asks for.
@@ -46,11 +46,13 @@ pub struct Claimed {
     pub failures: i16,
     /// Earlier attempts that vanished.
     pub lost_leases: i16,
-    /// The longest run of one attempt, in seconds.
+    /// The longest run of one try, all its slices together, in seconds.
     pub timeout_s: i32,
+    /// How long the slices of this try before this one ran.
+    pub spent: std::time::Duration,
     /// Not to be started after.
     pub expires_at: Option<DateTime<Utc>>,
-    /// Did that pass before this claim, by the database's clock?
+    /// Did that pass before this claim, by the database's clock? What has begun in time goes on in its next slice.
     pub expired: bool,
     /// Did somebody ask for the task to be cancelled?
     pub cancel_requested: bool,
@@ -68,20 +70,79 @@ pub struct Claimed {
     pub traceparent: Option<String>,
 }
 
-/// Claims the best eligible tasks of a lane, best first, in one statement: state, attempt, fence and lease, the
-/// `running` event, and the end of the doorbell that was owed. Tasks that another worker is claiming at this moment are
-/// passed over, a paused lane gives none.
+/// Groups that a claim looks into. With more, it begins at another one each time.
+const GROUPS: i32 = 32;
+
+/// Claims the best eligible tasks of a lane in one statement: state, attempt, fence and lease, the `running` event, and the
+/// end of the doorbell that was owed. Tasks that another worker is claiming at this moment are passed over, a paused lane
+/// gives none.
+///
+/// Users take turns: whoever has fewest running in the lane comes first, and of one user's tasks the first in the lane's
+/// order. Tasks that share a concurrency key are claimed while fewer run than their limit says. Slots that are left after
+/// that (other workers were at the same tasks) are filled in the lane's order, without tasks that have such a key.
+#[expect(clippy::too_many_lines, reason = "most of it is one statement")]
 pub async fn claim(conn: &mut PgConnection, claim: &Claim<'_>, now: Now) -> Result<Vec<Claimed>> {
     let rows = sqlx::query!(
         r#"
-        with picked as (
+        with recursive at as (
+            select coalesce($6::timestamptz, statement_timestamp()) as now
+        ), open as (
+            -- Another user each time, in no order that anybody could use.
+            select coalesce((hashint8((extract(epoch from at.now) * 1000000)::bigint) & 1023) / 1024.0
+                            * (select t.user_id from tasks t
+                               where t.lane = $1 and t.state in ('queued', 'scheduled', 'retrying')
+                               order by t.user_id desc limit 1), 0)::bigint as start
+            from at where exists (select from lanes l where l.lane = $1 and not l.paused)
+        ), groups (user_id, key, most, n, start, wrapped) as (
+            (select t.user_id, coalesce(t.concurrency_key, ''), t.concurrency_limit, 1, (select start from open), false
+             from tasks t
+             where t.lane = $1 and t.state in ('queued', 'scheduled', 'retrying')
+               and t.user_id >= (select start from open)
+             order by t.user_id, coalesce(t.concurrency_key, ''), t.claim_order limit 1)
+            union all
+            select next.user_id, next.key, next.most, groups.n + 1, groups.start, next.wrapped
+            from groups, lateral (
+                (select t.user_id, coalesce(t.concurrency_key, '') as key, t.concurrency_limit as most, groups.wrapped
+                 from tasks t
+                 where t.lane = $1 and t.state in ('queued', 'scheduled', 'retrying')
+                   and (t.user_id, coalesce(t.concurrency_key, '')) > (groups.user_id, groups.key)
+                 order by t.user_id, coalesce(t.concurrency_key, ''), t.claim_order limit 1)
+                union all
+                (select t.user_id, coalesce(t.concurrency_key, ''), t.concurrency_limit, true
+                 from tasks t
+                 where t.lane = $1 and t.state in ('queued', 'scheduled', 'retrying') and not groups.wrapped
+                 order by t.user_id, coalesce(t.concurrency_key, ''), t.claim_order limit 1)
+                limit 1) next
+            where groups.n < $8 and not (next.wrapped and next.user_id >= groups.start)
+        ), candidates as (
+            select best.id, best.claim_order,
+                   busy.n + row_number() over (partition by groups.user_id order by best.claim_order, best.id) as turn
+            from groups,
+                lateral (select count(*) as n from tasks r
+                         where r.state = 'running' and r.user_id = groups.user_id and r.lane = $1) busy,
+                lateral (
+                    select t.id, t.claim_order from tasks t
+                    where t.lane = $1 and t.state in ('queued', 'scheduled', 'retrying') and t.user_id = groups.user_id
+                      and coalesce(t.concurrency_key, '') = groups.key and t.available_at <= (select now from at)
+                      -- Nothing beyond is due: the scan ends there.
+                      and t.claim_order <= (select now from at) + make_interval(secs => $7)
+                    order by t.claim_order, t.id
+                    limit case groups.key when '' then $2
+                               else least($2, concurrency_room(groups.user_id, groups.key, groups.most)) end) best
+        ), fair as (
             select t.id from tasks t
-            where t.lane = $1 and t.state in ('queued', 'scheduled', 'retrying')
-              and t.available_at <= coalesce($6::timestamptz, statement_timestamp())
-              and exists (select from lanes l where l.lane = $1 and not l.paused)
-            order by t.claim_order, t.id
-            limit $2
+            where t.id = any (array(select id from candidates order by turn, claim_order, id limit $2))
+              and t.state in ('queued', 'scheduled', 'retrying') and t.available_at <= (select now from at)
             for update of t skip locked
+        ), rest as (
+            select t.id from tasks t
+            where exists (select from open) and t.lane = $1 and t.state in ('queued', 'scheduled', 'retrying') and t.concurrency_key is null
+              and t.available_at <= (select now from at) and t.id <> all (array(select id from fair))
+            order by t.claim_order, t.id
+            limit $2 - (select count(*) from fair)
+            for update of t skip locked
+        ), picked as (
+            select id from fair union all select id from rest
         ), claimed as (
             update tasks t set
                 state = 'running', attempt = t.attempt + 1, fence = t.fence + 1, worker_id = $3, worker_host = $4,
@@ -92,7 +153,8 @@ pub async fn claim(conn: &mut PgConnection, claim: &Claim<'_>, now: Now) -> Resu
             where t.id = any (array(select id from picked))
             returning t.id, t.user_id, t.task_type, t.input, t.attempt, t.fence, t.max_retries, t.retry_delay_s,
                       t.exponential_backoff, t.failures, t.lost_leases, t.timeout_s, t.expires_at, t.cancel_requested,
-                      t.checkpoint, t.created_at, t.available_at, t.attempt_at, t.claim_order, t.request_id, t.traceparent
+                      t.checkpoint, t.created_at, t.available_at, t.attempt_at, t.claim_order, t.request_id, t.traceparent,
+                      t.spent_s
         ), answered as (
             delete from outbox where task_id = any (array(select id from picked))
         ), event as (
@@ -101,9 +163,9 @@ pub async fn claim(conn: &mut PgConnection, claim: &Claim<'_>, now: Now) -> Resu
         )
         select id, user_id, task_type, input as "input: RawJson", attempt, fence, max_retries, retry_delay_s,
                exponential_backoff, failures, lost_leases, timeout_s, expires_at,
-               coalesce(expires_at <= attempt_at, false) as "expired!", cancel_requested,
+               coalesce(expires_at <= attempt_at, false) and spent_s = 0 as "expired!", cancel_requested,
                checkpoint as "checkpoint: RawJson", created_at, available_at, attempt_at as "attempt_at!",
-               request_id, traceparent
+               request_id, traceparent, spent_s
         from claimed order by claim_order, id
         "#,
         claim.lane.as_str(),
@@ -112,6 +174,8 @@ pub async fn claim(conn: &mut PgConnection, claim: &Claim<'_>, now: Now) -> Resu
         claim.worker_host,
         claim.lease.as_secs_f64(),
         now,
+        (AGING_STEP * 10).as_seconds_f64(),
+        GROUPS,
     )
     .fetch_all(conn)
     .await?;
@@ -132,6 +196,7 @@ pub async fn claim(conn: &mut PgConnection, claim: &Claim<'_>, now: Now) -> Resu
             failures: row.failures,
             lost_leases: row.lost_leases,
             timeout_s: row.timeout_s,
+            spent: seconds(row.spent_s).to_std().unwrap_or_default(),
             expires_at: row.expires_at,
             expired: row.expired,
             cancel_requested: row.cancel_requested,

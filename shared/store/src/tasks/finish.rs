@@ -2,7 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use halyard_domain::{
-    Lane, TaskId,
+    Lane, TaskId, WorkflowId,
+    retry::RetryPolicy,
     task::{AGING_STEP, MAX_SEND_DELAY, TaskState},
 };
 use serde_json::value::RawValue;
@@ -32,6 +33,8 @@ pub enum Ending {
         /// Why this one did not end well.
         error: String,
     },
+    /// Another slice of the same try, at once.
+    HandOver,
 }
 
 /// The end of one attempt.
@@ -64,19 +67,26 @@ pub struct FinishedRow {
     pub lane: Lane,
     /// Where it stands now.
     pub state: TaskState,
-    /// For a retry: when it is due.
+    /// For another attempt: when it is due.
     pub available_at: Option<DateTime<Utc>>,
-    /// For a retry: how long until then, by the database's clock.
+    /// For another attempt: how long until then, by the database's clock.
     pub delay: Option<chrono::Duration>,
+    /// If it has ended and is a step of one: the workflow to be taken further.
+    pub workflow: Option<WorkflowId>,
     /// The trace context of the request that submitted it, for the doorbell.
     pub traceparent: Option<String>,
     /// The id of the request that submitted it, for the doorbell.
     pub request_id: Option<String>,
+    /// Lanes in which tasks wait that have its concurrency key: one of them may run now.
+    pub wakes: Vec<Lane>,
+    /// Has it ended, and callbacks? Then a webhook may be owed.
+    pub calls_back: bool,
 }
 
 /// Commits the ends of attempts, of whatever kinds, in one statement: states and results, events, the statistics'
-/// deltas, and the doorbells owed for retries. An end that is not answered was refused: its attempt no longer holds the
+/// deltas, and the doorbells owed for retries. Retries of a type that fails too often come later ([`RetryPolicy::PACE`]). An end that is not answered was refused: its attempt no longer holds the
 /// task, which has been given to another or has ended.
+#[expect(clippy::too_many_lines, reason = "most of it is one statement")]
 pub async fn finish(conn: &mut PgConnection, ends: &[Finish], now: Now) -> Result<Vec<FinishedRow>> {
     let columns = Columns::of(ends);
     let rows = sqlx::query!(
@@ -87,6 +97,30 @@ pub async fn finish(conn: &mut PgConnection, ends: &[Finish], now: Now) -> Resul
                  unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::float8[], $7::bool[],
                         $8::bool[], $9::text[], $10::text[], $11::text[])
                  as g (id, fence, state, result, error, delay, failed, lease_lost, message, progress, checkpoint)
+        ), paced as (
+            -- In the order of the types, so that two who do this never wait for each other.
+            insert into retry_paces as p (task_type, until)
+            select t.task_type, g.now + count(*) * make_interval(secs => $16)
+            from given g join tasks t on t.id = g.id and t.id = any ($1)
+            where g.failed and g.delay is not null and t.state = 'running' and t.fence = g.fence
+            group by t.task_type, g.now order by t.task_type
+            on conflict (task_type) do update
+                set until = greatest(p.until, coalesce($15, statement_timestamp()))
+                            + (excluded.until - coalesce($15, statement_timestamp()))
+            returning task_type, until
+        ), planned as (
+            select g.id, greatest(0, extract(epoch from p.until - g.now)
+                                     - (count(*) over w - row_number() over w) * $16 - $17 * $16)::float8 as later
+            from given g join tasks t on t.id = g.id and t.id = any ($1) join paced p on p.task_type = t.task_type
+            where g.failed and g.delay is not null
+            window w as (partition by t.task_type rows between unbounded preceding and unbounded following)
+        ), decided as (
+            select g.id, g.fence, g.state, g.result, g.error, g.failed, g.lease_lost, g.progress, g.checkpoint, g.now,
+                   g.delay + coalesce(p.later, 0) as delay,
+                   g.message || case when p.later > 0
+                                     then '; ' || round(p.later) || ' s later, for many of its type fail' else '' end
+                   as message
+            from given g left join planned p on p.id = g.id
         ), done as (
             update tasks t set
                 -- What was cancelled since the last renewal is not tried again.
@@ -96,7 +130,10 @@ pub async fn finish(conn: &mut PgConnection, ends: &[Finish], now: Now) -> Resul
                 progress = coalesce(g.progress::json, t.progress),
                 checkpoint = coalesce(g.checkpoint::json, t.checkpoint),
                 failures = t.failures + g.failed::int,
-                lost_leases = t.lost_leases + g.lease_lost::int,
+                -- Whoever gets so far as to hand over is well.
+                lost_leases = case g.state when 'queued' then 0 else t.lost_leases + g.lease_lost::int end,
+                spent_s = case when g.state = 'queued' then t.spent_s + extract(epoch from g.now - t.attempt_at)
+                               when g.delay is not null then 0 else t.spent_s end,
                 lease_until = null,
                 ended_at = case when g.delay is null or t.cancel_requested then g.now end,
                 available_at = case when g.delay is null or t.cancel_requested then t.available_at
@@ -104,12 +141,14 @@ pub async fn finish(conn: &mut PgConnection, ends: &[Finish], now: Now) -> Resul
                 claim_order = case when g.delay is null or t.cancel_requested then t.claim_order
                                    else g.now + make_interval(secs => g.delay) + t.priority * make_interval(secs => $12)
                               end
-            from given g
+            from decided g
             where t.id = g.id and t.id = any ($1) and t.state = 'running' and t.fence = g.fence
             returning t.id, t.user_id, t.task_type, t.lane, t.state, t.attempt, t.available_at, t.ended_at, t.request_id,
-                      t.traceparent, g.message, case when t.state = 'retrying' then g.delay end as delay, g.now,
+                      t.traceparent, t.workflow_id, g.message, case when t.ended_at is null then g.delay end as delay, g.now,
+                      t.concurrency_key,
                       case when t.state in ('completed', 'failed')
-                           then extract(epoch from g.now - t.attempt_at)::float8 end as seconds
+                           then extract(epoch from g.now - t.attempt_at)::float8 end as seconds,
+                      t.ended_at is not null and t.callbacks is not null as calls_back
         ), event as (
             insert into task_events (task_id, at, state, attempt, message)
             select id, now, state, attempt, message from done
@@ -117,7 +156,7 @@ pub async fn finish(conn: &mut PgConnection, ends: &[Finish], now: Now) -> Resul
             insert into outbox (task_id, lane, due_at, ring_at)
             select id, lane, available_at,
                    case when delay > $13 then available_at - make_interval(secs => $14) else available_at end
-            from done where state = 'retrying'
+            from done where ended_at is null
             on conflict (task_id) do update
                 set due_at = excluded.due_at, ring_at = excluded.ring_at, rings = 0
         ), counted as (
@@ -130,7 +169,16 @@ pub async fn finish(conn: &mut PgConnection, ends: &[Finish], now: Now) -> Resul
                    coalesce(array_agg(duration_bucket(seconds)) filter (where seconds is not null), '{}')
             from done where ended_at is not null group by 1, 2, 3
         )
-        select id, lane, state, delay, available_at, traceparent, request_id from done
+        select id, lane, state, delay, available_at, traceparent, request_id,
+               case when ended_at is not null then workflow_id end as workflow_id, calls_back as "calls_back!",
+               case when concurrency_key is null then '{}' else array(
+                   select l.lane from lanes l
+                   where exists (select from tasks w
+                                 where w.lane = l.lane and w.user_id = done.user_id
+                                   and coalesce(w.concurrency_key, '') = done.concurrency_key
+                                   and w.state in ('queued', 'scheduled', 'retrying')
+                                   and w.available_at <= done.now)) end as "wakes!"
+        from done
         "#,
         &columns.id,
         &columns.fence,
@@ -147,6 +195,8 @@ pub async fn finish(conn: &mut PgConnection, ends: &[Finish], now: Now) -> Resul
         MAX_SEND_DELAY.as_seconds_f64(),
         crate::outbox::HEAD_START.as_seconds_f64(),
         now,
+        RetryPolicy::PACE.as_seconds_f64(),
+        f64::from(RetryPolicy::BURST),
     )
     .fetch_all(conn)
     .await?;
@@ -159,8 +209,11 @@ pub async fn finish(conn: &mut PgConnection, ends: &[Finish], now: Now) -> Resul
                 state: parse(&row.state)?,
                 available_at: delay.map(|_| row.available_at),
                 delay,
+                workflow: row.workflow_id.map(WorkflowId),
                 traceparent: row.traceparent,
                 request_id: row.request_id,
+                wakes: row.wakes.iter().map(|lane| parse(lane)).collect::<Result<_>>()?,
+                calls_back: row.calls_back,
             })
         })
         .collect()
@@ -192,18 +245,21 @@ impl<'a> Columns<'a> {
             state: column(ends, |e| match &e.ending {
                 Ending::Finished { state, .. } => state.as_str(),
                 Ending::Retry { .. } => TaskState::Retrying.as_str(),
+                Ending::HandOver => TaskState::Queued.as_str(),
             }),
             result: column(ends, |e| match &e.ending {
                 Ending::Finished { result, .. } => result.as_deref().map(RawValue::get),
-                Ending::Retry { .. } => None,
+                Ending::Retry { .. } | Ending::HandOver => None,
             }),
             error: column(ends, |e| match &e.ending {
                 Ending::Finished { error, .. } => error.as_deref(),
                 Ending::Retry { error, .. } => Some(error.as_str()),
+                Ending::HandOver => None,
             }),
             delay: column(ends, |e| match &e.ending {
                 Ending::Finished { .. } => None,
                 Ending::Retry { delay, .. } => Some(delay.as_seconds_f64().max(0.0)),
+                Ending::HandOver => Some(0.0),
             }),
             failed: column(ends, |e| e.failed),
             lease_lost: column(ends, |e| e.lease_lost),

@@ -1,7 +1,7 @@
 //! Reading tasks.
 
 use chrono::{DateTime, Utc};
-use halyard_domain::{Lane, Priority, TaskId, UserId, retry::RetryPolicy, task::TaskState};
+use halyard_domain::{Lane, Priority, TaskId, UserId, WorkflowId, retry::RetryPolicy, task::TaskState};
 use serde_json::value::RawValue;
 use sqlx::PgConnection;
 
@@ -67,6 +67,12 @@ pub struct TaskRecord {
     pub worker_host: Option<String>,
     /// The request that submitted it.
     pub request_id: Option<String>,
+    /// The workflow that it is a step of.
+    pub workflow: Option<WorkflowId>,
+    /// The task that it tries again.
+    pub retry_of: Option<TaskId>,
+    /// The task that tries it again.
+    pub retried_as: Option<TaskId>,
 }
 
 /// A line of a list.
@@ -124,6 +130,21 @@ pub struct Filter {
     pub submitted_after: Option<DateTime<Utc>>,
     /// Accepted before.
     pub submitted_before: Option<DateTime<Utc>>,
+    /// A step of this workflow.
+    pub workflow: Option<WorkflowId>,
+}
+
+impl Filter {
+    /// Does it leave nothing out?
+    pub fn is_empty(&self) -> bool {
+        let Self { state, task_type, priority, submitted_after, submitted_before, workflow } = self;
+        state.is_none()
+            && task_type.is_none()
+            && priority.is_none()
+            && submitted_after.is_none()
+            && submitted_before.is_none()
+            && workflow.is_none()
+    }
 }
 
 /// One task, of `owner` if one is given; `None` when it is not there or not theirs.
@@ -133,7 +154,9 @@ pub async fn get(conn: &mut PgConnection, id: TaskId, owner: Option<UserId>) -> 
         select id, user_id, task_type, state, lane, priority, attempt, failures, lost_leases, max_retries, retry_delay_s,
                exponential_backoff, timeout_s, progress as "progress: RawJson", result as "result: RawJson", error,
                resources as "resources: RawJson", callbacks as "callbacks: RawJson", cancel_requested, created_at,
-               scheduled_for, available_at, started_at, attempt_at, ended_at, expires_at, worker_id, worker_host, request_id
+               scheduled_for, available_at, started_at, attempt_at, ended_at, expires_at, worker_id, worker_host, request_id,
+               workflow_id, retry_of,
+               (select r.id from tasks r where r.retry_of = tasks.id and r.workflow_id is null) as retried_as
         from tasks where id = $1 and ($2::bigint is null or user_id = $2)
         "#,
         id.0,
@@ -174,6 +197,9 @@ pub async fn get(conn: &mut PgConnection, id: TaskId, owner: Option<UserId>) -> 
         worker_id: row.worker_id,
         worker_host: row.worker_host,
         request_id: row.request_id,
+        workflow: row.workflow_id.map(WorkflowId),
+        retry_of: row.retry_of.map(TaskId),
+        retried_as: row.retried_as.map(TaskId),
     }))
 }
 
@@ -217,7 +243,31 @@ pub async fn list(
     // is written as a range of (user_id, id), which no other index serves: given `user_id = $1`, the planner would walk
     // the primary key and pass over everybody else's tasks.
     let before = cursor.map_or(uuid::Uuid::max(), |c| c.0);
-    let rows = if let Some(owner) = owner {
+    let rows = if let Some(workflow) = filter.workflow {
+        sqlx::query_as!(
+            SummaryRow,
+            r#"
+            select id, user_id, task_type, state, priority, attempt, progress as "progress: RawJson", error, created_at,
+                   scheduled_for, started_at, ended_at
+            from tasks
+            where workflow_id = $1 and ($2::bigint is null or user_id = $2) and id < $3 and ($4::text is null or state = $4)
+              and ($5::text is null or task_type = $5) and ($6::smallint is null or priority = $6)
+              and ($7::timestamptz is null or created_at >= $7) and ($8::timestamptz is null or created_at < $8)
+            order by id desc limit $9
+            "#,
+            workflow.0,
+            owner.map(|o| o.0),
+            before,
+            state,
+            filter.task_type,
+            priority_wanted,
+            filter.submitted_after,
+            filter.submitted_before,
+            limit,
+        )
+        .fetch_all(conn)
+        .await?
+    } else if let Some(owner) = owner {
         sqlx::query_as!(
             SummaryRow,
             r#"

@@ -10,7 +10,8 @@ use halyard_domain::{
     user::RuleBroken,
 };
 use halyard_http::{
-    ApiResult, RequestInfo, SteppedUp, Success, Valid, Validate, Violations, openapi::Operation, rfc3339, success,
+    ApiResult, NewIds, RequestInfo, SteppedUp, Success, Valid, Validate, Violations, openapi::Operation, rfc3339,
+    success,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -88,6 +89,7 @@ pub async fn handler(
     State(state): State<AppState>,
     SteppedUp(caller, session): SteppedUp,
     info: RequestInfo,
+    mut ids: NewIds,
     Valid(body): Valid<Request>,
 ) -> ApiResult<Success<Created>> {
     let now = state.clock.now();
@@ -98,7 +100,11 @@ pub async fn handler(
         let rule = RuleBroken::Form("permissions that the account has itself");
         return Err(AuthError::Field("/permissions", rule).into());
     }
-    let text = ApiKeyText::new(caller.user_id, ApiKeyId(state.entropy.ulid(now)), &state.entropy);
+    let id = ApiKeyId(ids.make());
+    if ids.again() && state.sessions.api_keys().get(caller.user_id, id, now).await.map_err(AuthError::from)?.is_some() {
+        return Err(AuthError::MadeBefore.into());
+    }
+    let text = ApiKeyText::new(caller.user_id, id, &state.entropy);
     let key = ApiKey {
         id: text.id,
         user_id: text.user_id,

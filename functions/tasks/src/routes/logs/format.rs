@@ -5,8 +5,12 @@ use std::fmt::Write as _;
 use axum::response::Response;
 use halyard_cloud::task_logs::{LogLevel, LogLine};
 use halyard_http::rfc3339;
+use halyard_store::tasks::TaskRecord;
 use http::{HeaderMap, HeaderValue, header};
 use serde_json::json;
+
+/// The id of the last event of a task that has ended.
+pub const END: &str = "end";
 
 /// A form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,8 +61,9 @@ impl Format {
         }
     }
 
-    /// The answer; `after` is repeated as the cursor when there are no lines.
-    pub fn respond(self, lines: &[(String, LogLine)], after: Option<&str>) -> Response {
+    /// The answer; `after` is repeated as the cursor when there are no lines. A stream of events also tells how far the task
+    /// is and, once it has ended and every line is told, how.
+    pub fn respond(self, lines: &[(String, LogLine)], after: Option<&str>, task: &TaskRecord, whole: bool) -> Response {
         let mut body = if self == Self::Events { "retry: 1000\n\n".to_owned() } else { String::new() };
         for (cursor, line) in lines {
             let id = id(cursor);
@@ -69,6 +74,9 @@ impl Format {
                 Self::Events => write!(body, "id: {id}\ndata: {}\n\n", object(&id, line)),
             };
         }
+        if self == Self::Events {
+            news(&mut body, task, whole);
+        }
         let mut response = Response::new(body.into());
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.content_type()));
@@ -78,6 +86,19 @@ impl Format {
             headers.insert("x-log-cursor", cursor);
         }
         response
+    }
+}
+
+/// Events of their own: neither has a line's id, so that a client that comes back goes on after its last line; the last one
+/// has an id that says that there is no more.
+fn news(out: &mut String, task: &TaskRecord, whole: bool) {
+    if let Some(progress) = &task.progress {
+        // Lines of a value would each need a `data:`; JSON can do without them.
+        let _ = write!(out, "event: progress\ndata: {}\n\n", progress.get().replace(['\n', '\r'], " "));
+    }
+    if whole && task.state.is_terminal() {
+        let end = json!({ "status": task.state, "error": task.error });
+        let _ = write!(out, "id: {END}\nevent: end\ndata: {end}\n\n");
     }
 }
 

@@ -4,12 +4,15 @@ mod format;
 
 use std::time::Duration;
 
-use axum::{extract::State, response::Response};
+use axum::{
+    extract::State,
+    response::{IntoResponse as _, Response},
+};
 use halyard_cloud::task_logs::LogLine;
 use halyard_domain::{TaskId, authz::Permission};
 use halyard_http::{ApiResult, AppPath, AppQuery, Caller, FieldError, Problem, openapi::Operation};
 use halyard_store::tasks;
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
@@ -55,8 +58,14 @@ pub async fn handler(
         let error = FieldError::new("/after", "invalid_value", "is not the id of a log line");
         return Err(Problem::unprocessable(vec![error]));
     }
-    let after = after.filter(|id| !id.is_empty()).map(|id| format::cursor(&id));
     let scope = scope(&caller, Permission::TasksReadAll);
+    if format == Format::Events && after.as_deref() == Some(format::END) {
+        let found = database(&state, async |conn| tasks::get(conn, id, scope).await).await;
+        found.map_err(TaskError::from)?.ok_or(TaskError::NotFound)?;
+        // The HTML standard, section 9.2.1: a client that hears this does not come back.
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    let after = after.filter(|id| !id.is_empty()).map(|id| format::cursor(&id));
     let until = Instant::now() + FOLLOW;
     loop {
         // The state first: a task that has ended by now has all its lines.
@@ -65,7 +74,8 @@ pub async fn handler(
         let lines = read(&state, id, after.as_deref()).await?;
         let waits = request.follow || format == Format::Events;
         if !lines.is_empty() || !waits || task.state.is_terminal() || Instant::now() + LOOK > until {
-            return Ok(format.respond(&lines, after.as_deref()));
+            let whole = u32::try_from(lines.len()).is_ok_and(|count| count < LINES);
+            return Ok(format.respond(&lines, after.as_deref(), &task, whole));
         }
         sleep(LOOK).await;
     }
@@ -76,13 +86,15 @@ pub fn describe(op: &mut Operation<'_>) {
     op.named("getTaskLog", "A task's log")
         .detail(
             "`Accept` chooses the form: text, JSON lines, or server-sent events. An answer is finite, of at most 1,000 \
-                 lines; `after`, or `Last-Event-ID`, takes it up where `X-Log-Cursor` says that it ended.",
+                 lines; `after`, or `Last-Event-ID`, takes it up where `X-Log-Cursor` says that it ended. Of the server-sent \
+                 events `message` is a line, `progress` how far the task is, and `end` its state once it has ended.",
         )
         .reads_header("Last-Event-ID", "As `after`.", &json!({"type": "string", "maxLength": 64}))
         .answers_text("text/plain", "The lines.")
         .answers_text("application/x-ndjson", "The lines.")
         .answers_text("text/event-stream", "The lines.")
-        .header("X-Log-Cursor", "The id of the last line.");
+        .header("X-Log-Cursor", "The id of the last line.")
+        .answers_nothing(204, "The stream has ended: `Last-Event-ID` is that of its event `end`.");
 }
 
 async fn read(state: &AppState, id: TaskId, after: Option<&str>) -> Result<Vec<(String, LogLine)>, TaskError> {

@@ -1,8 +1,13 @@
 //! What is asked of a submitted task.
 
 use chrono::{DateTime, FixedOffset, Utc};
-use halyard_domain::{Priority, retry::RetryPolicy};
-use halyard_http::{Validate, Violations, is_rfc3339};
+use halyard_domain::{
+    Priority,
+    outbound::{Allowed, Target},
+    retry::RetryPolicy,
+};
+use halyard_http::{FieldError, Validate, Violations, is_rfc3339};
+use halyard_store::tasks::Concurrency;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, value::RawValue};
@@ -12,11 +17,15 @@ pub const MAX_ORDINARY_TIMEOUT: i32 = 300;
 /// The longest attempt of a type that declares itself long, in seconds.
 pub const MAX_TIMEOUT: i32 = 86_400;
 /// A year, in seconds.
-const YEAR: i64 = 31_536_000;
+pub const YEAR: i64 = 31_536_000;
 /// The deepest nesting of `data`: what PostgreSQL and every client can take.
 const MAX_DEPTH: usize = 100;
+/// The longest key, in characters.
+const MAX_KEY: usize = 200;
+/// The greatest `concurrency_limit`.
+const MAX_CONCURRENCY: i64 = 100;
 /// The largest `resources`, in fields.
-const MAX_RESOURCES: usize = 50;
+pub const MAX_RESOURCES: usize = 50;
 
 /// The body. Unknown fields are ignored, as the original does.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -41,9 +50,16 @@ pub struct Request {
     pub expires_in: Option<i64>,
     /// When it may start.
     pub scheduled_for: Option<DateTime<FixedOffset>>,
-    /// Not supported yet: null.
-    #[schemars(with = "Option<()>")]
-    unique_key: Option<Value>,
+    /// While a task of the caller's with this key has not ended, a second one is not accepted: the answer is about the first,
+    /// and `deduplicated`.
+    #[schemars(length(min = 1, max = MAX_KEY))]
+    pub unique_key: Option<String>,
+    /// Of the caller's tasks with this key only `concurrency_limit` run at once; the others wait.
+    #[schemars(length(min = 1, max = MAX_KEY))]
+    concurrency_key: Option<String>,
+    /// 1 when it is not given.
+    #[schemars(range(min = 1, max = MAX_CONCURRENCY))]
+    concurrency_limit: Option<i64>,
 }
 
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
@@ -69,8 +85,8 @@ pub struct RetryConfig {
     exponential_backoff: Option<bool>,
 }
 
-impl From<RetryConfig> for RetryPolicy {
-    fn from(config: RetryConfig) -> Self {
+impl From<&RetryConfig> for RetryPolicy {
+    fn from(config: &RetryConfig) -> Self {
         let default = Self::default();
         Self {
             max_retries: config.max_retries.and_then(|n| n.try_into().ok()).unwrap_or(default.max_retries),
@@ -80,20 +96,33 @@ impl From<RetryConfig> for RetryPolicy {
     }
 }
 
-impl Request {
-    /// The priority, once it is known to be one.
-    pub fn priority(&self) -> Priority {
-        let number = self.priority.and_then(|n| i16::try_from(n).ok());
-        number.and_then(|n| Priority::try_from(n).ok()).unwrap_or_default()
-    }
+/// What a client may say of a task besides its type, and of what a schedule makes.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Options<'a> {
+    pub data: Option<&'a RawValue>,
+    pub priority: Option<i64>,
+    pub resources: Option<&'a Map<String, Value>>,
+    pub callbacks: Option<&'a Callbacks>,
+    pub retry_config: Option<&'a RetryConfig>,
+    pub timeout: Option<i32>,
+    pub expires_in: Option<i64>,
 }
 
-impl Validate for Request {
-    fn validate(&self, violations: &mut Violations) {
-        if !self.data.get().starts_with('{') {
-            violations.add("/data", "invalid_type", "must be an object");
-        } else if depth(self.data.get()) > MAX_DEPTH {
-            violations.add("/data", "too_deep", format!("may be nested {MAX_DEPTH} levels deep at most"));
+/// A priority that was checked; the usual one when there is none.
+pub fn priority(number: Option<i64>) -> Priority {
+    let number = number.and_then(|n| i16::try_from(n).ok());
+    number.and_then(|n| Priority::try_from(n).ok()).unwrap_or_default()
+}
+
+impl Options<'_> {
+    /// Notes every rule that is broken.
+    pub fn check(&self, violations: &mut Violations) {
+        match self.data {
+            Some(data) if !data.get().starts_with('{') => violations.add("/data", "invalid_type", "must be an object"),
+            Some(data) if depth(data.get()) > MAX_DEPTH => {
+                violations.add("/data", "too_deep", format!("may be nested {MAX_DEPTH} levels deep at most"));
+            }
+            _ => {}
         }
         let mut within = |value: Option<i64>, low: i64, high: i64, pointer: &'static str| {
             let holds = value.is_none_or(|n| (low..=high).contains(&n));
@@ -102,44 +131,89 @@ impl Validate for Request {
         within(self.priority, 1, 10, "/priority");
         within(self.timeout.map(i64::from), 1, MAX_TIMEOUT.into(), "/timeout");
         within(self.expires_in, 1, YEAR, "/expires_in");
-        if let Some(retry) = &self.retry_config {
+        if let Some(retry) = self.retry_config {
             within(retry.max_retries, 0, 10, "/retry_config/max_retries");
             within(retry.retry_delay, 0, 86_400, "/retry_config/retry_delay");
         }
+        let few = self.resources.is_none_or(|resources| resources.len() <= MAX_RESOURCES);
+        violations.check(few, "/resources", "too_many", format!("may have {MAX_RESOURCES} fields at most"));
+        if let Some(callbacks) = self.callbacks {
+            violations.inside("/callbacks", callbacks);
+        }
+    }
+}
+
+impl Validate for Callbacks {
+    fn validate(&self, violations: &mut Violations) {
+        for (pointer, url) in self.urls() {
+            if let Some(Err(refusal)) = url.map(Target::parse) {
+                violations.add(pointer, refusal.code(), refusal.to_string());
+            }
+        }
+    }
+}
+
+impl Request {
+    /// The priority, once it is known to be one.
+    pub fn priority(&self) -> Priority {
+        priority(self.priority)
+    }
+
+    /// What it shares with others.
+    pub fn concurrency(&self) -> Option<Concurrency> {
+        let limit = self.concurrency_limit.and_then(|n| n.try_into().ok()).unwrap_or(1);
+        self.concurrency_key.clone().map(|key| Concurrency { key, limit })
+    }
+}
+
+impl Validate for Request {
+    fn validate(&self, violations: &mut Violations) {
+        let options = Options {
+            data: Some(&self.data),
+            priority: self.priority,
+            resources: self.resources.as_ref(),
+            callbacks: self.callbacks.as_ref(),
+            retry_config: self.retry_config.as_ref(),
+            timeout: self.timeout,
+            expires_in: self.expires_in,
+        };
+        options.check(violations);
         let sayable = self.scheduled_for.is_none_or(|at| is_rfc3339(at.with_timezone(&Utc)));
         violations.check(sayable, "/scheduled_for", "out_of_range", "must be in the years 0 to 9999");
-        let few = self.resources.as_ref().is_none_or(|resources| resources.len() <= MAX_RESOURCES);
-        violations.check(few, "/resources", "too_many", format!("may have {MAX_RESOURCES} fields at most"));
-        for (pointer, url) in self.callbacks.iter().flat_map(Callbacks::urls) {
-            let holds = url.is_none_or(is_http_url);
-            violations.check(
-                holds,
-                pointer,
-                "invalid_format",
-                "must be an http or https URL of 2048 characters at most",
-            );
+        if let Some(limit) = self.concurrency_limit {
+            let holds = (1..=MAX_CONCURRENCY).contains(&limit);
+            let rule = format!("must be between 1 and {MAX_CONCURRENCY}");
+            violations.check(holds, "/concurrency_limit", "out_of_range", rule);
         }
-        if self.unique_key.as_ref().is_some_and(|key| !key.is_null()) {
-            violations.add("/unique_key", "not_supported", "is not supported yet");
+        for (pointer, key) in [("/unique_key", &self.unique_key), ("/concurrency_key", &self.concurrency_key)] {
+            let Some(key) = key else { continue };
+            let fits = (1..=MAX_KEY).contains(&key.chars().count());
+            violations.check(fits, pointer, "out_of_range", format!("must have 1 to {MAX_KEY} characters"));
+            violations.check(!key.contains('\0'), pointer, "invalid_characters", "may not hold NUL");
+        }
+        if self.concurrency_limit.is_some() && self.concurrency_key.is_none() {
+            violations.add("/concurrency_key", "required", "is required beside concurrency_limit");
         }
     }
 }
 
 impl Callbacks {
+    /// The URLs that lead, as far as can be told without asking anybody, where callbacks may not go.
+    pub fn forbidden(&self, allowed: &Allowed) -> Vec<FieldError> {
+        let judged = self.urls().into_iter().filter_map(|(pointer, url)| {
+            let refusal = Target::parse(url?).and_then(|target| target.check(allowed)).err()?;
+            Some(FieldError::new(format!("/callbacks{pointer}"), refusal.code(), refusal.to_string()))
+        });
+        judged.collect()
+    }
+
     fn urls(&self) -> [(&'static str, Option<&str>); 3] {
         [
-            ("/callbacks/progress_url", self.progress_url.as_deref()),
-            ("/callbacks/completion_url", self.completion_url.as_deref()),
-            ("/callbacks/error_url", self.error_url.as_deref()),
+            ("/progress_url", self.progress_url.as_deref()),
+            ("/completion_url", self.completion_url.as_deref()),
+            ("/error_url", self.error_url.as_deref()),
         ]
     }
-}
-
-fn is_http_url(text: &str) -> bool {
-    let uri = text.parse::<http::Uri>().ok();
-    let scheme_ok =
-        uri.as_ref().and_then(http::Uri::scheme_str).is_some_and(|scheme| matches!(scheme, "http" | "https"));
-    scheme_ok && text.len() <= 2_048 && uri.as_ref().and_then(http::Uri::host).is_some_and(|host| !host.is_empty())
 }
 
 /// How deep a JSON text is nested. The text has been parsed before: it is well formed.

@@ -18,6 +18,7 @@ use tokio::time::Instant;
 pub use output::{ColumnProfile, ColumnType, CountedValue, MalformedRows, Profile, Quantiles};
 pub use profile::Profiler;
 
+use super::blocking;
 use crate::{
     context::TaskContext,
     input::{InputError, InvalidInput},
@@ -123,16 +124,4 @@ fn report(context: &TaskContext, profiler: &Profiler, total: u64) {
         ("rows_processed".to_owned(), json!(profiler.rows())),
     ];
     context.progress(percentage, extra.into_iter().collect());
-}
-
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, TaskFailure> + Send + 'static,
-) -> Result<T, TaskFailure> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(error) => match error.try_into_panic() {
-            Ok(payload) => std::panic::resume_unwind(payload),
-            Err(_) => Err(TaskFailure::retryable("interrupted", "the runtime is shutting down")),
-        },
-    }
 }

@@ -1,0 +1,224 @@
+//! One invocation: deliveries are claimed, posted side by side and settled until nothing is due.
+//!
+//! At most one statement is under way at a time; the posts run on meanwhile, and outcomes that come while a statement is under
+//! way go together into the next one. So one endpoint that is slow holds up neither the others nor their outcomes.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use futures::{
+    FutureExt as _, StreamExt as _,
+    future::{BoxFuture, OptionFuture},
+    stream::FuturesUnordered,
+};
+use halyard_domain::DeliveryId;
+use halyard_store::{
+    StoreError,
+    webhooks::{self, Claimed, Outcome, Settled},
+    within,
+};
+use tokio::time::{Instant, sleep_until};
+
+use crate::{handler::Notifier, keys, post};
+
+/// Posts side by side.
+const SIDE_BY_SIDE: usize = 64;
+/// No delivery is claimed any more when so much of the invocation's time is left: an attempt and its commit.
+const RESERVE: Duration = Duration::from_secs(post::LIMIT.as_secs() + 7);
+/// The longest that one call of the database may take before it counts as unavailable.
+const DATABASE: Duration = Duration::from_secs(5);
+/// How long the queue may take; beat repairs what it does not take in time.
+const QUEUE: Duration = Duration::from_secs(1);
+/// Commits of the same outcomes that are tried.
+const COMMITS: u32 = 4;
+/// The first pause between them; it doubles.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// What a round did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Attempts begun.
+    pub claimed: usize,
+    /// Attempts whose outcome was committed.
+    pub settled: usize,
+    /// Attempts whose outcome was not; they are made again, under the same ids.
+    pub abandoned: usize,
+}
+
+enum Done {
+    Claimed(Result<Vec<(Claimed, keys::Signing)>, StoreError>, usize),
+    Settled(Vec<Settled>, Result<Vec<DeliveryId>, StoreError>),
+}
+
+pub struct Round<'a> {
+    notifier: &'a Notifier,
+    deadline: Instant,
+    posts: FuturesUnordered<BoxFuture<'a, Settled>>,
+    ends: Vec<Settled>,
+    rings: FuturesUnordered<BoxFuture<'a, ()>>,
+    /// Nothing more is due, or there is no time left for it.
+    dry: bool,
+    failed_commits: u32,
+    settle_after: Instant,
+    counts: Counts,
+}
+
+impl<'a> Round<'a> {
+    pub fn new(notifier: &'a Notifier, deadline: Instant) -> Self {
+        Self {
+            notifier,
+            deadline,
+            posts: FuturesUnordered::new(),
+            ends: Vec::new(),
+            rings: FuturesUnordered::new(),
+            dry: false,
+            failed_commits: 0,
+            settle_after: Instant::now(),
+            counts: Counts::default(),
+        }
+    }
+
+    /// # Errors
+    /// When nothing could be claimed, because the database failed. Later failures leave deliveries to their leases.
+    pub async fn run(mut self) -> Result<Counts, StoreError> {
+        let mut statement: OptionFuture<BoxFuture<'a, Done>> = None.into();
+        let mut busy = false;
+        loop {
+            if !busy {
+                let next = self.next_statement();
+                busy = next.is_some();
+                statement = next.into();
+            }
+            if !busy && self.posts.is_empty() && self.ends.is_empty() {
+                break;
+            }
+            tokio::select! {
+                Some(done) = &mut statement, if busy => {
+                    busy = false;
+                    self.digest(done)?;
+                }
+                Some(end) = self.posts.next(), if !self.posts.is_empty() => {
+                    self.ends.push(end);
+                    while let Some(Some(end)) = self.posts.next().now_or_never() {
+                        self.ends.push(end);
+                    }
+                }
+                Some(()) = self.rings.next(), if !self.rings.is_empty() => {}
+                () = sleep_until(self.settle_after), if !busy && !self.ends.is_empty() => {}
+            }
+        }
+        while self.rings.next().await.is_some() {}
+        Ok(self.counts)
+    }
+
+    fn next_statement(&mut self) -> Option<BoxFuture<'a, Done>> {
+        let now = Instant::now();
+        if !self.ends.is_empty() && now >= self.settle_after {
+            let ends = std::mem::take(&mut self.ends);
+            return Some(self.settle(ends));
+        }
+        let under_way = self.posts.len() + self.ends.len();
+        if self.dry || under_way > SIDE_BY_SIDE / 2 {
+            return None;
+        }
+        if now + RESERVE > self.deadline {
+            self.dry = true;
+            // Somebody else goes on.
+            let notifier = self.notifier;
+            self.rings.push(async move { notifier.bell.ring_or_leave(Duration::ZERO, QUEUE).await }.boxed());
+            return None;
+        }
+        Some(self.claim(SIDE_BY_SIDE - under_way))
+    }
+
+    fn claim(&self, wanted: usize) -> BoxFuture<'a, Done> {
+        let notifier = self.notifier;
+        let limit = i64::try_from(wanted).unwrap_or(i64::MAX);
+        async move {
+            let claimed = within(DATABASE, async {
+                let now = notifier.clock.database_override();
+                let mut conn = notifier.pool.acquire().await?;
+                let claimed = webhooks::claim(&mut conn, limit, now).await?;
+                keys::of_each(notifier, &mut conn, claimed, now).await
+            });
+            Done::Claimed(claimed.await, wanted)
+        }
+        .boxed()
+    }
+
+    fn settle(&self, ends: Vec<Settled>) -> BoxFuture<'a, Done> {
+        let notifier = self.notifier;
+        async move {
+            let answer = within(DATABASE, async {
+                let mut conn = notifier.pool.acquire().await?;
+                webhooks::settle(&mut conn, &ends, notifier.clock.database_override()).await
+            })
+            .await;
+            Done::Settled(ends, answer)
+        }
+        .boxed()
+    }
+
+    fn digest(&mut self, done: Done) -> Result<(), StoreError> {
+        match done {
+            Done::Claimed(Ok(claimed), wanted) => {
+                self.dry = claimed.len() < wanted;
+                self.counts.claimed += claimed.len();
+                let notifier = self.notifier;
+                for (delivery, signing) in claimed {
+                    self.posts.push(async move { post::attempt(notifier, &delivery, &signing).await }.boxed());
+                }
+            }
+            Done::Claimed(Err(error), _) if self.counts.claimed == 0 => return Err(error),
+            Done::Claimed(Err(error), _) => {
+                tracing::warn!(%error, "no more deliveries could be claimed; beat will ring");
+                self.dry = true;
+            }
+            Done::Settled(ends, Ok(again)) => {
+                self.failed_commits = 0;
+                self.counts.settled += ends.len();
+                self.ring_for(&ends, &again);
+            }
+            Done::Settled(ends, Err(error)) => self.not_settled(ends, &error),
+        }
+        Ok(())
+    }
+
+    /// Rings for what is to be tried again soon enough for a delayed message, once for each second: one doorbell is enough
+    /// for all that is due then. Beat rings for the rest.
+    fn ring_for(&mut self, ends: &[Settled], again: &[DeliveryId]) {
+        let mut seconds = BTreeSet::new();
+        for end in ends.iter().filter(|end| again.contains(&end.id)) {
+            if let Outcome::Again(delay) = end.outcome
+                && delay <= halyard_domain::task::MAX_SEND_DELAY
+            {
+                seconds.insert(delay.num_milliseconds().max(0).unsigned_abs().div_ceil(1_000));
+            }
+        }
+        if seconds.is_empty() {
+            return;
+        }
+        let delays: Vec<Duration> = seconds.into_iter().map(Duration::from_secs).collect();
+        let bell = &self.notifier.bell;
+        let ring = async move {
+            if let Err(error) = bell.ring(&delays, QUEUE).await {
+                tracing::warn!(%error, "doorbells of retries were not taken; beat will ring");
+            }
+        };
+        self.rings.push(ring.boxed());
+    }
+
+    fn not_settled(&mut self, mut ends: Vec<Settled>, error: &StoreError) {
+        self.failed_commits += 1;
+        if error.is_unavailable() && self.failed_commits < COMMITS && Instant::now() < self.deadline {
+            tracing::warn!(%error, count = ends.len(), "outcomes of webhooks could not be committed yet");
+            self.settle_after = Instant::now() + PAUSE * 2_u32.pow(self.failed_commits - 1);
+            ends.append(&mut self.ends);
+            self.ends = ends;
+            return;
+        }
+        tracing::error!(%error, count = ends.len(), "outcomes of webhooks could not be committed; they will be sent again");
+        self.counts.abandoned += ends.len();
+        self.failed_commits = 0;
+        self.dry = true;
+    }
+}

@@ -1,0 +1,168 @@
+//! `POST /tasks/bulk/retry`
+
+use axum::{extract::State, response::IntoResponse};
+use halyard_domain::{TaskId, authz::Permission, task::TaskState};
+use halyard_http::{ApiResult, Caller, Cursor, RequestInfo, Valid, Validate, Violations, openapi::Operation, success};
+use halyard_jobs::doorbell::TraceIds;
+use halyard_store::tasks::{self, Again, AgainTerms, Retried};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::{Filter, MOST, check_limit, decode, entry};
+use crate::{
+    error::TaskError,
+    routes::{database, retry::MESSAGE, ring_for},
+    state::{AppState, scope},
+};
+
+/// The body.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "BulkRetryRequest")]
+pub struct Request {
+    #[serde(default)]
+    filter: Filter,
+    /// Every task, in the place of a filter.
+    #[serde(default)]
+    all: bool,
+    /// Only count.
+    #[serde(default)]
+    dry_run: bool,
+    /// At most so many in this call.
+    #[schemars(range(min = 1, max = MOST))]
+    limit: Option<i64>,
+    /// Where the call before ended: its `next_cursor`.
+    cursor: Option<String>,
+}
+
+impl Validate for Request {
+    fn validate(&self, violations: &mut Violations) {
+        self.filter.validate(self.all, &TaskState::TRIED_AGAIN, violations);
+        check_limit(self.limit, violations);
+    }
+}
+
+/// A new task, and the one that it tries again.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "RetriedTask")]
+pub struct Pair {
+    pub task_id: TaskId,
+    pub retry_of: TaskId,
+}
+
+/// Tasks that were left alone.
+#[derive(Debug, Default, Serialize, JsonSchema)]
+#[schemars(rename = "TasksLeftAlone")]
+pub struct Skipped {
+    /// Tried again by somebody else meanwhile, or another task has their unique key.
+    pub retried_before: usize,
+    /// There is no code for them any more.
+    pub unknown_task_type: usize,
+    /// Steps that never had their input.
+    pub not_released: usize,
+    /// Redriven too often already.
+    pub too_often: usize,
+    /// Not there, or not of a kind that can be tried again.
+    pub not_retryable: usize,
+}
+
+impl Skipped {
+    pub fn count(&mut self, outcome: &Retried) {
+        match outcome {
+            Retried::Accepted(_) => {}
+            Retried::NotFor(_) => self.not_retryable += 1,
+            Retried::UnknownType(_) => self.unknown_task_type += 1,
+            Retried::Unreleased => self.not_released += 1,
+            Retried::Before(_) => self.retried_before += 1,
+            Retried::TooOften => self.too_often += 1,
+        }
+    }
+}
+
+/// `data`.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "BulkRetry")]
+struct Response {
+    dry_run: bool,
+    /// Tasks that can be tried again, that nobody does, and that the filter lets through.
+    matched: usize,
+    /// Those of them that are tried again now.
+    retried: usize,
+    skipped: Skipped,
+    tasks: Vec<Pair>,
+    /// There may be more: the same body with this as `cursor` goes on. Null at the end.
+    next_cursor: Option<String>,
+}
+
+/// Tries the tasks again that a filter lets through: the caller's own; everybody's with `tasks:manage_all`.
+pub async fn handler(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    info: RequestInfo,
+    Valid(request): Valid<Request>,
+) -> ApiResult<impl IntoResponse> {
+    let cursor = decode(request.cursor)?;
+    let scope = scope(&caller, Permission::TasksManageAll);
+    let (now, wall) = (state.clock.database_override(), state.clock.now());
+    let limit = request.limit.unwrap_or(MOST);
+    let request_id = info.request_id().to_string();
+    let audit = entry(&caller, scope, "task.bulk_retry", &request.filter, &info, &request_id);
+    let ids = TraceIds { request_id: Some(request_id.clone()), traceparent: Some(info.traceparent()) };
+    let types: Vec<_> = state.registry.names().collect();
+    let done = database(&state, async |conn| {
+        let filter = request.filter.of_store();
+        let found = tasks::matching(conn, scope.into(), &filter, &TaskState::TRIED_AGAIN, true, cursor, limit).await?;
+        if request.dry_run || found.ids.is_empty() {
+            return Ok((found, Vec::new()));
+        }
+        let terms = AgainTerms {
+            scope: scope.into(),
+            states: &TaskState::TRIED_AGAIN,
+            types: &types,
+            message: MESSAGE,
+            longest_chain: None,
+            request_id: ids.request_id.as_deref(),
+            traceparent: ids.traceparent.as_deref(),
+            audit: audit.as_ref(),
+        };
+        // The oldest first, as they were submitted.
+        let again = |&of| Again { of, id: TaskId(state.entropy.ulid(wall)), delay: chrono::Duration::zero() };
+        let wanted: Vec<_> = found.ids.iter().rev().map(again).collect();
+        let done = tasks::again(conn, &wanted, &terms, now).await?;
+        Ok((found, done))
+    });
+    let (found, done) = done.await.map_err(TaskError::from)?;
+    let mut skipped = Skipped::default();
+    for (_, outcome) in &done {
+        skipped.count(outcome);
+    }
+    let new = || {
+        done.iter().filter_map(|(_, outcome)| match outcome {
+            Retried::Accepted(new) => Some(new),
+            _ => None,
+        })
+    };
+    ring_for(&state, new().map(|new| (new.lane, new.delay)), &ids).await;
+    let tasks: Vec<_> = new().map(|new| Pair { task_id: new.id, retry_of: new.of }).collect();
+    Ok(success(Response {
+        dry_run: request.dry_run,
+        matched: found.ids.len(),
+        retried: tasks.len(),
+        skipped,
+        tasks,
+        next_cursor: found.next.map(|id| Cursor::encode(&id)),
+    }))
+}
+
+/// For docs/openapi.json.
+pub fn describe(op: &mut Operation<'_>) {
+    op.named("retryTasks", "Try many ended tasks again")
+        .detail(
+            "The caller's own; everybody's with the permission `tasks:manage_all`, which is audited. Each becomes a new \
+                 task, as `POST /tasks/retry/{id}` makes one. One call changes 1,000 tasks at most and looks at 10,000; \
+                 `next_cursor` goes on. `dry_run` counts.",
+        )
+        .example(json!({"filter": {"task_type": "sample", "status": "failed"}, "dry_run": true}))
+        .answers::<Response>("What was done, or would be.");
+}

@@ -1,0 +1,237 @@
+//! What became of deliveries.
+
+use chrono::{DateTime, Duration, Utc};
+use halyard_domain::{
+    DeliveryId, TaskId, UserId,
+    webhook::{DeliveryState, SourceKind},
+};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::{Now, Result, rows::parse};
+
+/// A delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// Which.
+    pub id: DeliveryId,
+    /// Whose.
+    pub user_id: UserId,
+    /// What it tells about.
+    pub source_kind: SourceKind,
+    /// Which.
+    pub source: Uuid,
+    /// What happened to it.
+    pub event: String,
+    /// When.
+    pub event_at: DateTime<Utc>,
+    /// Where to.
+    pub url: String,
+    /// Where it stands.
+    pub state: DeliveryState,
+    /// Attempts begun.
+    pub attempts: i16,
+    /// The next attempt, while it is owed.
+    pub due_at: DateTime<Utc>,
+    /// When it ended.
+    pub ended_at: Option<DateTime<Utc>>,
+    /// Of the last answer.
+    pub status_code: Option<i16>,
+    /// Of the last attempt, or why there was none.
+    pub error: Option<String>,
+}
+
+/// An attempt that came to an end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// 1 is the first.
+    pub attempt: i16,
+    /// The end.
+    pub at: DateTime<Utc>,
+    /// How long it took.
+    pub ms: i32,
+    /// The answer's status.
+    pub status_code: Option<i16>,
+    /// Why it was not taken.
+    pub error: Option<String>,
+    /// The beginning of the answer's body.
+    pub response: Option<String>,
+}
+
+/// Which deliveries are wanted.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Of this task.
+    pub task: Option<TaskId>,
+    /// In this state.
+    pub state: Option<DeliveryState>,
+    /// Of this event.
+    pub event: Option<String>,
+}
+
+/// Deliveries of `owner`, or of everybody, the newest first, before `before`.
+pub async fn deliveries(
+    conn: &mut PgConnection,
+    owner: Option<UserId>,
+    filter: &Filter,
+    before: Option<DeliveryId>,
+    limit: i64,
+) -> Result<Vec<Delivery>> {
+    let rows = sqlx::query_as!(
+        Row,
+        "select id, user_id, source_kind, source, event, event_at, url, state, attempts, due_at, ended_at, status_code, error
+         from webhook_deliveries
+         where ($1::bigint is null or user_id = $1) and ($2::uuid is null or source = $2 and source_kind = 'task')
+           and ($3::text is null or state = $3) and ($4::text is null or event = $4) and ($5::uuid is null or id < $5)
+         order by id desc limit $6",
+        owner.map(|o| o.0),
+        filter.task.map(|t| t.0),
+        filter.state.map(DeliveryState::as_str),
+        filter.event.as_deref(),
+        before.map(|b| b.0),
+        limit,
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(Delivery::try_from).collect()
+}
+
+/// One delivery of `owner`, or of anybody, with its attempts, oldest first.
+pub async fn delivery(
+    conn: &mut PgConnection,
+    id: DeliveryId,
+    owner: Option<UserId>,
+) -> Result<Option<(Delivery, Vec<Attempt>)>> {
+    let row = sqlx::query_as!(
+        Row,
+        "select id, user_id, source_kind, source, event, event_at, url, state, attempts, due_at, ended_at, status_code, error
+         from webhook_deliveries where id = $1 and ($2::bigint is null or user_id = $2)",
+        id.0,
+        owner.map(|o| o.0),
+    )
+    .fetch_optional(&mut *conn)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let attempts = sqlx::query_as!(
+        Attempt,
+        "select attempt, at, ms, status_code, error, response from webhook_attempts where delivery_id = $1 order by attempt",
+        id.0,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(Some((row.try_into()?, attempts)))
+}
+
+/// What became of a replay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Replay {
+    /// It is owed again, under the same id and with the same body.
+    Owed,
+    /// It has not ended: nothing to repeat.
+    StillOwed,
+    /// Its endpoint is disabled.
+    Disabled,
+}
+
+/// Owes a delivery of `owner`, or of anybody, once more. `None`: there is no such delivery.
+pub async fn replay(
+    conn: &mut PgConnection,
+    id: DeliveryId,
+    owner: Option<UserId>,
+    now: Now,
+) -> Result<Option<Replay>> {
+    let row = sqlx::query!(
+        r#"
+        with at as (
+            select coalesce($3::timestamptz, statement_timestamp()) as now
+        ), target as (
+            select d.id, d.state <> 'owed' as ended,
+                   exists (select from webhook_endpoints e where e.user_id = d.user_id and e.disabled_at is not null
+                           and e.url_hash = sha256(convert_to(d.url, 'UTF8'))) as disabled
+            from webhook_deliveries d where d.id = $1 and ($2::bigint is null or d.user_id = $2) for update of d
+        ), owed as (
+            update webhook_deliveries d set state = 'owed', ended_at = null, tries = 0, claimed = false, error = null,
+                planned_at = at.now, due_at = at.now
+            from target t, at where d.id = t.id and t.ended and not t.disabled
+            returning d.id
+        )
+        select ended as "ended!", disabled as "disabled!", exists (select from owed) as "owed!" from target
+        "#,
+        id.0,
+        owner.map(|o| o.0),
+        now,
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(|row| match (row.owed, row.disabled && row.ended) {
+        (true, _) => Replay::Owed,
+        (false, true) => Replay::Disabled,
+        (false, false) => Replay::StillOwed,
+    }))
+}
+
+/// Deletes up to `limit` deliveries that ended `kept` ago with their attempts, and secrets that have expired. Answers how many
+/// deliveries went.
+pub async fn sweep(conn: &mut PgConnection, kept: Duration, limit: i64, now: Now) -> Result<u64> {
+    let gone = sqlx::query_scalar!(
+        r#"
+        with at as (
+            select coalesce($3::timestamptz, statement_timestamp()) as now
+        ), old as (
+            delete from webhook_deliveries where id in (
+                select d.id from webhook_deliveries d, at
+                where d.state <> 'owed' and d.ended_at < at.now - make_interval(secs => $1)
+                order by d.ended_at limit $2)
+            returning id
+        ), attempt as (
+            delete from webhook_attempts where delivery_id = any (array(select id from old))
+        ), secret as (
+            delete from webhook_secrets s using at where s.expires_at < at.now - interval '1 hour'
+        )
+        select count(*) as "n!" from old
+        "#,
+        kept.as_seconds_f64(),
+        limit,
+        now,
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(gone.unsigned_abs())
+}
+
+struct Row {
+    id: Uuid,
+    user_id: i64,
+    source_kind: String,
+    source: Uuid,
+    event: String,
+    event_at: DateTime<Utc>,
+    url: String,
+    state: String,
+    attempts: i16,
+    due_at: DateTime<Utc>,
+    ended_at: Option<DateTime<Utc>>,
+    status_code: Option<i16>,
+    error: Option<String>,
+}
+
+impl TryFrom<Row> for Delivery {
+    type Error = crate::StoreError;
+    fn try_from(row: Row) -> Result<Self> {
+        Ok(Self {
+            id: DeliveryId(row.id),
+            user_id: UserId(row.user_id),
+            source_kind: parse(&row.source_kind)?,
+            source: row.source,
+            event: row.event,
+            event_at: row.event_at,
+            url: row.url,
+            state: parse(&row.state)?,
+            attempts: row.attempts,
+            due_at: row.due_at,
+            ended_at: row.ended_at,
+            status_code: row.status_code,
+            error: row.error,
+        })
+    }
+}

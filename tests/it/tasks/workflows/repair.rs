@@ -1,0 +1,65 @@
+//! Workers that die between the end of a step and what follows from it.
+
+use halyard_tests::TestApp;
+use serde_json::json;
+
+use super::{says, states, submit};
+
+/// The end of the first step is committed, and nobody takes the workflow further.
+async fn left_alone(app: &TestApp, user: &halyard_tests::Actor, body: serde_json::Value) -> String {
+    let id = submit(user, "/tasks/batch", body).await;
+    app.forget_queues().await;
+    app.execute(
+        "update tasks set state = 'completed', ended_at = available_at, result = '1'
+         where step = 0 and state = 'queued'",
+    )
+    .await;
+    app.execute("delete from outbox where task_id in (select id from tasks where step = 0)").await;
+    assert_eq!(app.count("select count(*) from workflow_signals").await, 1, "whoever writes the end leaves a signal");
+    id
+}
+
+#[tokio::test]
+async fn beat_takes_further_what_a_dead_worker_left() {
+    let app = TestApp::spawn().await;
+    let user = app.user().await;
+    let body = json!({"execution_mode": "sequential", "tasks": [says("a"), says("b")]});
+    let id = left_alone(&app, &user, body).await;
+    assert_eq!(states(&user, &id).await.1, ["completed", "waiting"]);
+    app.beat().await;
+    app.drain().await;
+    assert_eq!(states(&user, &id).await, ("completed".to_owned(), vec!["completed".to_owned(); 2]));
+}
+
+#[tokio::test]
+async fn two_beats_at_once_release_a_step_once() {
+    let app = TestApp::spawn().await;
+    let user = app.user().await;
+    let body = json!({"execution_mode": "sequential", "tasks": [says("a"), says("b"), says("c")]});
+    let id = left_alone(&app, &user, body).await;
+    tokio::join!(app.beat(), app.beat(), app.beat());
+    app.drain().await;
+    assert_eq!(states(&user, &id).await.0, "completed");
+    let released = "select count(*) from task_events where message like 'Task released%'";
+    assert_eq!(app.count(released).await, 2, "the second and the third");
+    assert_eq!(app.count("select max(attempt)::bigint from tasks").await, 1);
+}
+
+#[tokio::test]
+async fn a_worker_that_vanishes_with_a_step_holds_its_workflow_up_and_no_more() {
+    let app = TestApp::spawn().await;
+    let user = app.user().await;
+    let body = json!({"execution_mode": "sequential", "tasks": [says("a"), says("b")]});
+    let id = submit(&user, "/tasks/batch", body).await;
+    app.execute(
+        "update tasks set state = 'running', lease_until = available_at + interval '15 s', attempt = 5, fence = 5,
+                          lost_leases = 4, attempt_at = available_at where step = 0",
+    )
+    .await;
+    app.execute("delete from outbox where task_id in (select id from tasks where step = 0)").await;
+    app.forget_queues().await;
+    app.advance(chrono::Duration::minutes(1));
+    app.beat().await;
+    app.drain().await;
+    assert_eq!(states(&user, &id).await, ("failed".to_owned(), vec!["dead".to_owned(), "cancelled".to_owned()]));
+}
