@@ -20,10 +20,14 @@ impl TestApp {
     /// Runs the workers until no doorbell is to be heard; then nothing that could run may be left.
     pub async fn drain(&self) {
         self.drain_eligible().await;
-        let sql = "select count(*) from tasks t join lanes l using (lane) where not l.paused and t.available_at <= $1
+        let sql = "select coalesce(string_agg(format('%s %s %s of %s, attempt %s, due %s, key %s, retry of %s, in %s',
+                       t.id, t.state, t.task_type, t.lane, t.attempt, t.available_at, t.concurrency_key, t.retry_of,
+                       t.workflow_id), E'\\n'), '')
+                   from tasks t join lanes l using (lane) where not l.paused and t.available_at <= $1
                    and t.state in ('queued', 'scheduled', 'retrying')";
-        let left = self.count_of(sql, self.now()).await;
-        assert_eq!(left, 0, "tasks could run, and no doorbell rings for them");
+        let mut connection = self.connect().await;
+        let left: String = sqlx::query_scalar(sql).bind(self.now()).fetch_one(&mut connection).await.expect("a list");
+        assert!(left.is_empty(), "tasks could run, and no doorbell rings for them:\n{left}");
     }
 
     /// Runs the workers until no doorbell is to be heard.

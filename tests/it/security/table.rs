@@ -154,7 +154,7 @@ const TABLE: &[Line] = &[
                              "error_url": "http://127.0.0.1:20009/e"},
                "retry_config": {"max_retries": 0, "retry_delay": 1, "exponential_backoff": false},
                "timeout": 30, "expires_in": 3600, "scheduled_for": "2026-01-01T12:00:01Z",
-               "unique_key": format!("key{n}"), "concurrency_key": "printer", "concurrency_limit": 2})
+               "unique_key": format!("key{n}"), "throttle": {"period": 60}, "concurrency_key": "printer", "concurrency_limit": 2})
     }),
     line("GET /tasks", ActsOn::OwnThings).opened_by(Permission::TasksReadAll),
     line("POST /tasks/batch", ActsOn::OwnThings).body(|_| {

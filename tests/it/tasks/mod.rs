@@ -13,6 +13,7 @@ mod list;
 mod logs;
 mod long;
 mod order;
+mod pace;
 mod queues;
 mod result;
 mod retry;

@@ -7,7 +7,7 @@ use std::{
 
 use halyard_domain::Lane;
 use halyard_jobs::doorbell::{TraceIds, message};
-use halyard_store::outbox;
+use halyard_store::{outbox, tasks};
 
 use super::{GRACE, depth, ring};
 use crate::{
@@ -20,7 +20,10 @@ const BATCH: i64 = 500;
 /// Batches of one beat: the rest has its turn in a minute.
 const BATCHES: usize = 10;
 
-/// Rings for the outbox rows that are overdue.
+/// Throttles of unique keys forgotten in one beat.
+const THROTTLES: i64 = 5_000;
+
+/// Rings for the outbox rows that are overdue, and forgets throttles that are past.
 pub async fn sweep(beat: &Beat, step: &mut Step) -> Result<(), StepError> {
     let mut waiting = BTreeMap::<Lane, usize>::new();
     for _ in 0..BATCHES {
@@ -41,6 +44,8 @@ pub async fn sweep(beat: &Beat, step: &mut Step) -> Result<(), StepError> {
             break;
         }
     }
+    let forgotten = tasks::forget_throttles(&mut *beat.conn().await?, THROTTLES, beat.now()).await?;
+    step.add("throttles", usize::try_from(forgotten).unwrap_or_default());
     Ok(())
 }
 

@@ -121,7 +121,7 @@ pub async fn fire(conn: &mut PgConnection, turns: &[Turn], now: Now) -> Result<V
         now,
         r#"
         turn as (
-            select * from unnest($38::uuid[], $39::bigint[], $40::timestamptz[], $41::timestamptz[], $42::int[], $43::timestamptz[])
+            select * from unnest($39::uuid[], $40::bigint[], $41::timestamptz[], $42::timestamptz[], $43::int[], $44::timestamptz[])
                      as t (id, version, expected, next_at, iterations, until)
         ), held as (
             select s.id from schedules s join turn t on t.id = s.id and t.version = s.version and t.expected = s.next_at
@@ -135,7 +135,7 @@ pub async fn fire(conn: &mut PgConnection, turns: &[Turn], now: Now) -> Result<V
             insert into schedule_runs (schedule_id, nominal_at, decided_at, times, task_id, reason, manual)
             select r.schedule_id, r.nominal_at, coalesce($21::timestamptz, statement_timestamp()), r.times, r.task_id, r.reason,
                    false
-            from unnest($44::uuid[], $45::timestamptz[], $46::int[], $47::uuid[], $48::text[])
+            from unnest($45::uuid[], $46::timestamptz[], $47::int[], $48::uuid[], $49::text[])
                  as r (schedule_id, nominal_at, times, task_id, reason)
             where r.schedule_id in (select id from moved)
             on conflict do nothing
@@ -177,8 +177,8 @@ pub async fn run_now(
         r#"
         run as (
             insert into schedule_runs (schedule_id, nominal_at, decided_at, times, task_id, manual)
-            select s.id, $39, coalesce($21::timestamptz, statement_timestamp()), 1, $40, true
-            from schedules s where s.id = $38
+            select s.id, $40, coalesce($21::timestamptz, statement_timestamp()), 1, $41, true
+            from schedules s where s.id = $39
             on conflict do nothing
             returning task_id
         ),"#,

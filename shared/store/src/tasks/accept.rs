@@ -29,7 +29,7 @@ pub(crate) struct Belonging {
 
 /// The one statement that accepts tasks. Whoever accepts them together with something else, and only if that happens, says so:
 /// `$before` are further parts of the `with`, a comma behind each, `$only` is a condition on the task `g` that may ask them,
-/// and what they are given comes last, from `$38` on.
+/// and what they are given comes last, from `$39` on.
 macro_rules! accept {
     ($columns:expr, $workflow:expr, $edges:expr, $now:expr, $before:literal, $only:literal $(, $more:expr)* $(,)?) => {
     sqlx::query_as!(
@@ -41,10 +41,11 @@ macro_rules! accept {
                  unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::smallint[], $6::text[], $7::text[], $8::text[],
                         $9::smallint[], $10::int[], $11::bool[], $12::int[], $13::timestamptz[], $14::timestamptz[],
                         $15::text[], $16::text[], $22::uuid[], $23::uuid[], $24::int[], $25::int[], $26::text[],
-                        $27::text[], $29::smallint[], $30::text[], $31::bool[])
+                        $27::text[], $29::smallint[], $30::text[], $31::bool[], $38::timestamptz[])
                  as g (id, user_id, task_type, lane, priority, input, resources, callbacks, max_retries, retry_delay_s,
                        exponential_backoff, timeout_s, expires_at, scheduled_for, request_id, traceparent, retry_of,
-                       workflow_id, step, waits_for, unique_key, concurrency_key, concurrency_limit, step_name, takes)
+                       workflow_id, step, waits_for, unique_key, concurrency_key, concurrency_limit, step_name, takes,
+                       debounce_until)
             "# + $only + r#"
         ), made as (
             insert into workflows (id, user_id, created_at, total, unfinished, kind, mode, failure_strategy, state, name,
@@ -68,12 +69,12 @@ macro_rules! accept {
             insert into tasks (id, user_id, task_type, lane, priority, state, created_at, available_at, claim_order,
                                input, resources, callbacks, max_retries, retry_delay_s, exponential_backoff, timeout_s,
                                expires_at, scheduled_for, request_id, traceparent, retry_of, workflow_id, step,
-                               unique_key, concurrency_key, concurrency_limit)
+                               unique_key, concurrency_key, concurrency_limit, debounce_until)
             select id, user_id, task_type, lane, priority, case when available_at > now then 'scheduled' else 'queued' end,
                    now, available_at, available_at + priority * make_interval(secs => $17),
                    input::json, resources::json, callbacks::json, max_retries, retry_delay_s, exponential_backoff,
                    timeout_s, expires_at, scheduled_for, request_id, traceparent, retry_of, workflow_id, step,
-                   case when workflow_id is null then unique_key end, concurrency_key, concurrency_limit
+                   case when workflow_id is null then unique_key end, concurrency_key, concurrency_limit, debounce_until
             from given, (select refuse_if_draining($37) as open) lanes
             where lanes.open and (workflow_id is null or exists (select from workflow))
             on conflict (user_id, unique_key)
@@ -153,6 +154,7 @@ macro_rules! accept {
         &$edges.needs_success,
         &$edges.gives,
         &$columns.entered as &[&str],
+        &$columns.debounce_until as &[Option<chrono::DateTime<chrono::Utc>>],
         $($more),*
     )
     };
@@ -180,6 +182,7 @@ pub(crate) fn submitted(rows: Vec<Accepted>, order: &[Uuid]) -> Result<Vec<Submi
             available_at: row.available_at,
             delay: row.available_at - row.created_at,
             instead: None,
+            put_off: false,
             usual: row.usual.map(seconds),
             queue_position: (row.ahead < POSITIONS).then_some(row.ahead + 1),
         });
@@ -230,6 +233,7 @@ pub(crate) struct Columns<'a> {
     /// The lanes that clients submit to.
     pub(crate) entered: Vec<&'a str>,
     pub(crate) unique_key: Vec<Option<&'a str>>,
+    pub(crate) debounce_until: Vec<Option<DateTime<Utc>>>,
     pub(crate) concurrency_key: Vec<Option<&'a str>>,
     pub(crate) concurrency_limit: Vec<Option<i16>>,
 }
@@ -268,6 +272,7 @@ impl<'a> Columns<'a> {
                 lanes
             },
             unique_key: column(tasks, |t| t.ties.unique_key.as_deref()),
+            debounce_until: column(tasks, |t| t.ties.debounce_until),
             concurrency_key: column(tasks, |t| t.ties.concurrency.as_ref().map(|c| c.key.as_str())),
             concurrency_limit: column(tasks, |t| t.ties.concurrency.as_ref().map(|c| c.limit)),
         }

@@ -148,7 +148,9 @@ pub async fn claim(conn: &mut PgConnection, claim: &Claim<'_>, now: Now) -> Resu
                 state = 'running', attempt = t.attempt + 1, fence = t.fence + 1, worker_id = $3, worker_host = $4,
                 lease_until = coalesce($6, statement_timestamp()) + make_interval(secs => $5),
                 attempt_at = coalesce($6, statement_timestamp()),
-                started_at = coalesce(t.started_at, $6, statement_timestamp())
+                started_at = coalesce(t.started_at, $6, statement_timestamp()),
+                -- What is submitted from now on is not in what this task was given.
+                unique_key = case when t.debounce_until is null then t.unique_key end
             -- An array, not a join: by primary key whatever the planner thinks of the number of rows.
             where t.id = any (array(select id from picked))
             returning t.id, t.user_id, t.task_type, t.input, t.attempt, t.fence, t.max_retries, t.retry_delay_s,

@@ -9,6 +9,7 @@
 //! | queued, scheduled, retrying | running | `claim`: state is claimable, row locked |
 //! | running | completed, failed, cancelled, expired, dead, retrying, queued | `finish`, `release`: state is running **and** the fence is the one that the attempt was given |
 //! | queued, scheduled, retrying | cancelled | `cancel_many`, the function `cancel_waiting`: state is claimable, row locked |
+//! | scheduled | scheduled, due later | `debounced`: it has not started, row locked |
 //! | scheduled | queued, scheduled | `workflows::commit`: it waits for other steps, and the workflow's version is the one that was read |
 //! | - | queued, scheduled | `again`: the id is new, and nobody else tries the same task again |
 //! | running | cancelled | `cancel_many` with force: state is running, row locked; the fence grows |
@@ -23,6 +24,7 @@ mod dead;
 mod finish;
 mod intake;
 mod matching;
+mod paced;
 mod read;
 mod reap;
 mod renew;
@@ -36,6 +38,7 @@ pub use dead::{DeadFilter, DeadLetter, dead_letters};
 pub use finish::{Ending, Finish, FinishedRow, finish};
 pub use intake::Intake;
 pub use matching::{LOOKED_AT, Matching, Scope, matching};
+pub use paced::{debounced, forget_throttles, throttled};
 pub use read::{Filter, TaskEvent, TaskRecord, TaskSummary, events, get, list};
 pub use reap::{Lost, expired_leases, release};
 pub use renew::{Renewal, Renewed, renew};

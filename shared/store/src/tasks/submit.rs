@@ -57,6 +57,9 @@ pub struct Ties {
     pub step: Option<Step>,
     /// No two tasks of a user that have not ended share one.
     pub unique_key: Option<String>,
+    /// While it waits, a further submit with its unique key takes its place and puts it off, until then at most
+    /// ([`debounced`](super::debounced)). Its start releases the key.
+    pub debounce_until: Option<DateTime<Utc>>,
     /// How many tasks of a user with the same key run at once.
     pub concurrency: Option<Concurrency>,
     /// A client submits it now: a lane that is being drained refuses it. What follows from tasks that are there, or from a
@@ -103,6 +106,8 @@ pub struct Submitted {
     pub delay: chrono::Duration,
     /// It was not accepted: this task, which has not ended, has its unique key.
     pub instead: Option<Holder>,
+    /// That task was put off, and has the new data: a doorbell is due for its new time.
+    pub put_off: bool,
     /// How long tasks of its type take on average; `None` when none has ended yet.
     pub usual: Option<chrono::Duration>,
     /// 1 is next in its lane. An estimate (later tasks of a better priority may overtake); `None` when it is far back.
@@ -122,6 +127,8 @@ pub struct Holder {
     pub expires_at: Option<DateTime<Utc>>,
     /// The longest run of one try, in seconds.
     pub timeout_s: i32,
+    /// It has not started, and waits for submits with its key to cease.
+    pub debounced: bool,
 }
 
 /// Who has a unique key may end, and another take it, while it is looked up: so often it is tried.
@@ -190,7 +197,7 @@ async fn holders(
     let rows = sqlx::query!(
         r#"
         select g.place as "place!", t.id, t.task_type, t.state, t.lane, t.priority, t.created_at, t.available_at,
-               t.expires_at, t.timeout_s,
+               t.expires_at, t.timeout_s, t.debounce_until is not null and t.attempt = 0 as "debounced!",
                (select s.seconds / nullif(s.timed, 0) from stat_totals s
                 where s.user_id = 0 and s.task_type = t.task_type) as usual
         from unnest($1::bigint[], $2::bigint[], $3::text[]) as g (place, user_id, key)
@@ -210,6 +217,7 @@ async fn holders(
             priority: priority(row.priority)?,
             expires_at: row.expires_at,
             timeout_s: row.timeout_s,
+            debounced: row.debounced,
         };
         let answer = usize::try_from(row.place).ok().and_then(|place| answers.get_mut(place));
         if let Some(answer) = answer {
@@ -220,6 +228,7 @@ async fn holders(
                 available_at: row.available_at,
                 delay: chrono::Duration::zero(),
                 instead: Some(holder),
+                put_off: false,
                 usual: row.usual.map(seconds),
                 queue_position: None,
             });

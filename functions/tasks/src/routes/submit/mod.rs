@@ -72,26 +72,33 @@ pub async fn handler(
         return Err(Problem::unprocessable(forbidden));
     }
     let trace = TraceIds { request_id: Some(info.request_id().to_string()), traceparent: Some(info.traceparent()) };
+    let (debounce, throttle) = (request.debounce, request.throttle);
     let task = new_task(&state, &caller, TaskId(ids.make()), task_type, request, &trace);
     let id = task.id;
     let (priority, lane, expires_at, timeout) = (task.priority, task.lane, task.expires_at, task.timeout_s);
     state.gate.check(caller.user_id, lane, state.clock.now())?;
     let now = state.clock.database_override();
-    let accepted = match within(DATABASE, state.intake.submit(task, now)).await {
+    let accepted = match (debounce, throttle) {
+        (Some(d), _) => database(&state, async |conn| tasks::debounced(conn, &task, d.wait(), now).await).await,
+        (_, Some(t)) => database(&state, async |conn| tasks::throttled(conn, &task, t.period(), now).await).await,
+        _ => within(DATABASE, state.intake.submit(task, now)).await,
+    };
+    let accepted = match accepted {
         Err(StoreError::Conflict(Constraint::TaskIdTaken)) if ids.again() => {
             earlier(&state, caller.user_id, id).await?.ok_or(TaskError::NotFound)?
         }
         accepted => accepted.map_err(TaskError::from)?,
     };
     let deduplicated = accepted.instead.is_some();
-    if !deduplicated {
+    if !deduplicated || accepted.put_off {
         ring(&state, lane, &accepted, &trace).await;
-        if accepted.queue_position.is_none() {
+        if !deduplicated && accepted.queue_position.is_none() {
             state.gate.count(&state, caller.user_id, lane).await;
         }
     }
-    let new = Holder { task_type: task_type.task_type().to_owned(), lane, priority, expires_at, timeout_s: timeout };
-    let Holder { task_type, lane, priority, expires_at, timeout_s } = accepted.instead.unwrap_or(new);
+    let task_type = task_type.task_type().to_owned();
+    let new = Holder { task_type, lane, priority, expires_at, timeout_s: timeout, debounced: debounce.is_some() };
+    let Holder { task_type, lane, priority, expires_at, timeout_s, .. } = accepted.instead.unwrap_or(new);
     let data = Response {
         task_id: accepted.id,
         task_type,
@@ -116,7 +123,17 @@ pub async fn earlier(state: &AppState, owner: UserId, id: TaskId) -> Result<Opti
     let Some(task) = found else { return Ok(None) };
     let delay = task.available_at - task.created_at;
     let (state, created_at, available_at) = (task.state, task.created_at, task.available_at);
-    Ok(Some(Submitted { id, state, created_at, available_at, delay, queue_position: None, instead: None, usual: None }))
+    Ok(Some(Submitted {
+        id,
+        state,
+        created_at,
+        available_at,
+        delay,
+        queue_position: None,
+        instead: None,
+        put_off: false,
+        usual: None,
+    }))
 }
 
 /// For docs/openapi.json.
@@ -182,6 +199,8 @@ pub fn new_task(
     let now = state.clock.now();
     let priority = request.priority();
     let concurrency = request.concurrency();
+    let debounce_until = request.debounce.map(|debounce| now + debounce.longest());
+    let due = request.debounce.map(|debounce| now + debounce.wait());
     NewTask {
         id,
         user_id: caller.user_id,
@@ -194,10 +213,10 @@ pub fn new_task(
         retry: (&request.retry_config.unwrap_or_default()).into(),
         timeout_s: timeout(task_type, request.timeout),
         expires_at: request.expires_in.map(|seconds| now + chrono::Duration::seconds(seconds)),
-        scheduled_for: request.scheduled_for.map(|at| at.with_timezone(&Utc)),
+        scheduled_for: due.or_else(|| request.scheduled_for.map(|at| at.with_timezone(&Utc))),
         request_id: trace.request_id.clone(),
         traceparent: trace.traceparent.clone(),
-        ties: Ties { unique_key: request.unique_key, concurrency, by_client: true, ..Ties::default() },
+        ties: Ties { unique_key: request.unique_key, debounce_until, concurrency, by_client: true, ..Ties::default() },
     }
 }
 

@@ -1,6 +1,6 @@
 //! What is asked of a submitted task.
 
-use chrono::{DateTime, FixedOffset, Utc};
+use chrono::{DateTime, Duration, FixedOffset, Utc};
 use halyard_domain::{
     Priority,
     outbound::{Allowed, Target},
@@ -16,6 +16,8 @@ use serde_json::{Map, Value, value::RawValue};
 pub const MAX_ORDINARY_TIMEOUT: i32 = 300;
 /// The longest attempt of a type that declares itself long, in seconds.
 pub const MAX_TIMEOUT: i32 = 86_400;
+/// A day, in seconds.
+const DAY: i64 = 86_400;
 /// A year, in seconds.
 pub const YEAR: i64 = 31_536_000;
 /// The deepest nesting of `data`: what PostgreSQL and every client can take.
@@ -54,12 +56,51 @@ pub struct Request {
     /// and `deduplicated`.
     #[schemars(length(min = 1, max = MAX_KEY))]
     pub unique_key: Option<String>,
+    pub debounce: Option<Debounce>,
+    pub throttle: Option<Throttle>,
     /// Of the caller's tasks with this key only `concurrency_limit` run at once; the others wait.
     #[schemars(length(min = 1, max = MAX_KEY))]
     concurrency_key: Option<String>,
     /// 1 when it is not given.
     #[schemars(range(min = 1, max = MAX_CONCURRENCY))]
     concurrency_limit: Option<i64>,
+}
+
+/// Start when no submit with the `unique_key` has come for a while. Each one that comes while the task waits gives it the newest
+/// `data` and `callbacks` and puts it off; once it has started, the next one is a task of its own.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+pub struct Debounce {
+    /// Seconds without a submit.
+    #[schemars(range(min = 1, max = DAY))]
+    wait: i64,
+    /// Seconds after the first submit at which it starts whatever comes; ten times `wait`, up to a day, when it is not given.
+    #[schemars(range(min = 1, max = DAY))]
+    max_wait: Option<i64>,
+}
+
+impl Debounce {
+    pub fn wait(self) -> Duration {
+        Duration::seconds(self.wait)
+    }
+
+    pub fn longest(self) -> Duration {
+        Duration::seconds(self.max_wait.unwrap_or_else(|| self.wait.saturating_mul(10).min(DAY)))
+    }
+}
+
+/// Accept one task with the `unique_key` in a period: others in it are answered with that one, even once it is completed. If it ends
+/// in another way the next one is accepted.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+pub struct Throttle {
+    /// Seconds from the acceptance on.
+    #[schemars(range(min = 1, max = DAY))]
+    period: i64,
+}
+
+impl Throttle {
+    pub fn period(self) -> Duration {
+        Duration::seconds(self.period)
+    }
 }
 
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
@@ -166,6 +207,29 @@ impl Request {
     }
 }
 
+impl Request {
+    /// What `debounce` and `throttle` demand.
+    fn check_pace(&self, violations: &mut Violations) {
+        let mut within = |value: Option<i64>, pointer: &'static str| {
+            let holds = value.is_none_or(|n| (1..=DAY).contains(&n));
+            violations.check(holds, pointer, "out_of_range", format!("must be between 1 and {DAY}"));
+        };
+        within(self.debounce.map(|debounce| debounce.wait), "/debounce/wait");
+        within(self.debounce.and_then(|debounce| debounce.max_wait), "/debounce/max_wait");
+        within(self.throttle.map(|throttle| throttle.period), "/throttle/period");
+        if let Some(Debounce { wait, max_wait: Some(longest) }) = self.debounce {
+            violations.check(longest >= wait, "/debounce/max_wait", "out_of_range", "may not be less than wait");
+        }
+        let asked = self.debounce.is_some() || self.throttle.is_some();
+        let keyed = self.unique_key.is_some() || !asked;
+        violations.check(keyed, "/unique_key", "required", "is required beside debounce or throttle");
+        let one = self.debounce.is_none() || self.throttle.is_none();
+        violations.check(one, "/throttle", "contradictory", "may not stand beside debounce");
+        let due_once = self.debounce.is_none() || self.scheduled_for.is_none();
+        violations.check(due_once, "/scheduled_for", "contradictory", "may not stand beside debounce");
+    }
+}
+
 impl Validate for Request {
     fn validate(&self, violations: &mut Violations) {
         let options = Options {
@@ -191,6 +255,7 @@ impl Validate for Request {
             violations.check(fits, pointer, "out_of_range", format!("must have 1 to {MAX_KEY} characters"));
             violations.check(!key.contains('\0'), pointer, "invalid_characters", "may not hold NUL");
         }
+        self.check_pace(violations);
         if self.concurrency_limit.is_some() && self.concurrency_key.is_none() {
             violations.add("/concurrency_key", "required", "is required beside concurrency_limit");
         }
