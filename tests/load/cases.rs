@@ -1,9 +1,6 @@
 //! The cases of the table.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use halyard_tests::HalyardProcess;
@@ -13,18 +10,14 @@ use serde_json::{Value, json};
 
 use crate::{
     Options,
-    client::{self, Connection, MakeRequest, Run, Until, quantile},
+    client::{self, Connection, MakeRequest, Run, Until},
     data, enumeration, nginx, procfs,
     report::{Line, Report},
     server::Server,
-    sign_in, webhooks,
+    sign_in, tasks, webhooks,
 };
 
 const LANES: [&str; 4] = ["high", "default", "low", "long"];
-/// How many tasks the end-to-end case runs.
-const TASKS: usize = 2000;
-/// How many submits the latency case makes, one after the other.
-const SINGLE: usize = 300;
 
 /// Runs every case that was asked for.
 pub async fn run_all(
@@ -58,11 +51,18 @@ pub async fn run_all(
         report.lines.extend(enumeration::measure(mode, options, server, &mut database).await?);
     }
     if wanted("submit_to_start") {
-        report.lines.push(submit_to_start(mode, server).await?);
+        report.lines.push(tasks::submit_to_start(mode, server).await?);
     }
     if wanted("tasks_end_to_end") {
         data::clear(&mut database).await?;
-        report.lines.push(end_to_end(mode, server).await?);
+        report.lines.push(tasks::end_to_end(mode, server).await?);
+    }
+    if wanted("tasks_by_batch") {
+        data::clear(&mut database).await?;
+        report.lines.push(tasks::by_batch(mode, server).await?);
+    }
+    if wanted("backlog") {
+        report.lines.extend(tasks::backlog(mode, server, &mut database).await?);
     }
     if wanted("webhooks") {
         report.lines.push(webhooks::fan_out(mode, server).await?);
@@ -84,6 +84,10 @@ pub async fn run_all(
             line.note = format!("over {total} tasks; {}", line.note);
             report.lines.push(line);
         }
+    }
+    if wanted("reads") {
+        data::clear(&mut database).await?;
+        report.lines.extend(tasks::reads(mode, options, server, &mut database).await?);
     }
     Ok(())
 }
@@ -118,77 +122,7 @@ async fn throughput(
     Ok(line(mode, case, &run, cpu, Some((format!("{aim} ms CPU"), cpu <= aim)), note))
 }
 
-async fn end_to_end(mode: &'static str, server: &Server) -> Result<Line, String> {
-    eprintln!("{mode}: {TASKS} tasks end to end");
-    server.quiet().await;
-    let (shares, before) = (procfs::by_name(&[server.process.pid()]), server.cpu());
-    let start = Instant::now();
-    let run = client::run(server.process.address(), Until::Count(TASKS), false, &submit(server)).await?;
-    let mut connection = Connection::open(server.process.address()).await?;
-    loop {
-        let stats = call(&mut connection, get(server, "/tasks/stats")(0)).await?;
-        if stats["data"]["overview"]["completed_tasks"] == json!(TASKS) {
-            break;
-        }
-        if start.elapsed() > Duration::from_mins(2) {
-            return Err(format!("the tasks do not end: {}", stats["data"]["overview"]));
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    let took = start.elapsed();
-    let cpu = per_request(server.cpu() - before, TASKS);
-    let shares = shares_of(&shares, &procfs::by_name(&[server.process.pid()]), TASKS);
-    #[expect(clippy::cast_precision_loss, reason = "two thousand")]
-    let rate = TASKS as f64 / took.as_secs_f64();
-    let met = rate >= 1000.0 && cpu <= 1.6;
-    let note =
-        format!("submitted in {:.2} s, all done in {:.2} s; {shares}", run.took.as_secs_f64(), took.as_secs_f64());
-    let mut line = line(mode, "tasks_end_to_end", &run, cpu, Some(("1000/s, 1.6 ms CPU".to_owned(), met)), note);
-    line.per_second = Some(rate);
-    Ok(line)
-}
-
-/// One submit at a time on an idle system; from the time of acceptance to the time of the first attempt, both taken by
-/// the database's clock.
-async fn submit_to_start(mode: &'static str, server: &Server) -> Result<Line, String> {
-    eprintln!("{mode}: submit to start");
-    let mut connection = Connection::open(server.process.address()).await?;
-    let mut waits = Vec::new();
-    let before = server.cpu();
-    for _ in 0..SINGLE {
-        let accepted = call(&mut connection, submit(server)(0)).await?;
-        let id = accepted["task_id"].as_str().ok_or("no task id")?.to_owned();
-        let task = loop {
-            let task = call(&mut connection, get(server, &format!("/tasks/status/{id}"))(0)).await?;
-            if task["data"]["status"] == "completed" {
-                break task;
-            }
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        };
-        let time = |value: &Value| {
-            let text = value.as_str().ok_or("no time")?;
-            chrono::DateTime::parse_from_rfc3339(text).map_err(|e| e.to_string())
-        };
-        let wait = time(&task["data"]["execution"]["started_at"])? - time(&accepted["data"]["created_at"])?;
-        waits.push(u32::try_from(wait.num_microseconds().unwrap_or_default().max(0)).unwrap_or(u32::MAX));
-    }
-    let cpu = per_request(server.cpu() - before, SINGLE);
-    waits.sort_unstable();
-    let (p50, p99) = (quantile(&waits, 0.5) / 1000.0, quantile(&waits, 0.99) / 1000.0);
-    let met = p50 <= 8.0 && p99 <= 25.0;
-    Ok(Line {
-        case: "submit_to_start".to_owned(),
-        mode,
-        per_second: None,
-        p50_ms: Some(p50),
-        p99_ms: Some(p99),
-        cpu_ms: Some(cpu),
-        target: Some(("p50 8 ms, p99 25 ms".to_owned(), met)),
-        note: "CPU includes asking for the status until it is done".to_owned(),
-    })
-}
-
-async fn switch_lanes(server: &Server, verb: &str) -> Result<(), String> {
+pub async fn switch_lanes(server: &Server, verb: &str) -> Result<(), String> {
     let mut connection = Connection::open(server.process.address()).await?;
     for lane in LANES {
         let path = format!("/tasks/queues/{lane}/{verb}");
@@ -197,7 +131,7 @@ async fn switch_lanes(server: &Server, verb: &str) -> Result<(), String> {
     Ok(())
 }
 
-async fn call(connection: &mut Connection, request: Request<Full<Bytes>>) -> Result<Value, String> {
+pub async fn call(connection: &mut Connection, request: Request<Full<Bytes>>) -> Result<Value, String> {
     let path = request.uri().path().to_owned();
     let (status, body) = connection.call(request).await?;
     if !status.is_success() {
@@ -206,12 +140,12 @@ async fn call(connection: &mut Connection, request: Request<Full<Bytes>>) -> Res
     serde_json::from_slice(&body).map_err(|e| format!("{path}: {e}"))
 }
 
-fn get(server: &Server, path: &str) -> MakeRequest {
+pub fn get(server: &Server, path: &str) -> MakeRequest {
     let (bearer, path) = (server.bearer.clone(), path.to_owned());
     Arc::new(move |_| request(Method::GET, &path, Some(&bearer), None))
 }
 
-fn submit(server: &Server) -> MakeRequest {
+pub fn submit(server: &Server) -> MakeRequest {
     let bearer = server.bearer.clone();
     Arc::new(move |n| {
         let body = json!({"task_type": "sample", "priority": n % 10 + 1, "data": {"message": "hello", "number": n}});

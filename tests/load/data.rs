@@ -32,7 +32,8 @@ pub async fn generate(connection: &mut PgConnection, user: i64, total: i64) -> R
 
 /// Forgets every task, and everything that was counted.
 pub async fn clear(connection: &mut PgConnection) -> Result<(), String> {
-    let tables = "tasks, task_events, outbox, stat_deltas, stat_totals, stat_hourly, stat_durations";
+    let tables = "tasks, task_events, outbox, workflows, workflow_steps, workflow_edges, workflow_signals, stat_deltas, stat_totals, stat_hourly, \
+                  stat_durations";
     execute(connection, &format!("truncate {tables}")).await?;
     execute(connection, "checkpoint").await
 }

@@ -14,6 +14,7 @@ mod procfs;
 mod report;
 mod server;
 mod sign_in;
+mod tasks;
 mod tokens;
 mod trips;
 mod webhooks;
@@ -85,7 +86,7 @@ async fn run(options: &Options) -> Result<(), String> {
 fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, String> {
     let mut options = Options {
         span: Duration::from_secs(5),
-        many: 1_500_000,
+        many: 5_000_000,
         modes: vec!["managed", "standard"],
         only: String::new(),
     };

@@ -76,6 +76,7 @@ async fn by_force_a_running_task_is_cancelled_at_once_whatever_its_attempt_still
         worker_id: "deaf",
         worker_host: "deaf-host",
         lease: Duration::from_secs(15),
+        look: tasks::Look::Quick,
     };
     let attempt = tasks::claim(&mut connection, &claim, Some(app.now())).await.expect("a claim").remove(0);
     let answer = user.post(&format!("/tasks/cancel/{id}"), json!({"reason": "it hangs", "force": true})).await;

@@ -88,6 +88,22 @@ async fn tasks_that_share_a_key_run_one_after_the_other_and_none_is_forgotten() 
 }
 
 #[tokio::test]
+async fn keys_that_wait_for_their_time_do_not_stand_in_the_way_of_others() {
+    let app = TestApp::builder().without_rate_limits().spawn().await;
+    let user = app.user().await;
+    let keyed = |key: String| json!({"task_type": "sample", "data": {}, "concurrency_key": key});
+    for n in 0..40 {
+        let mut body = keyed(format!("a{n}"));
+        body["scheduled_for"] = json!("2026-01-02T00:00:00Z");
+        user.submit(body).await;
+    }
+    let id = user.submit(keyed("b".to_owned())).await;
+    app.drain().await;
+    assert_eq!(user.state_of(&id).await, "completed");
+    app.leave_unfinished();
+}
+
+#[tokio::test]
 async fn keys_have_bounds() {
     let app = TestApp::spawn().await;
     let user = app.user().await;

@@ -11,7 +11,14 @@ const LEASE: Duration = Duration::from_secs(15);
 
 async fn claim_and_vanish(app: &TestApp, lane: Lane) -> Claimed {
     let mut connection = app.connect().await;
-    let claim = Claim { lane, limit: 1, worker_id: "doomed", worker_host: "doomed-host", lease: LEASE };
+    let claim = Claim {
+        lane,
+        limit: 1,
+        worker_id: "doomed",
+        worker_host: "doomed-host",
+        lease: LEASE,
+        look: tasks::Look::Quick,
+    };
     let claimed = tasks::claim(&mut connection, &claim, Some(app.now())).await.expect("a claim");
     claimed.into_iter().next().expect("a task to claim")
 }

@@ -161,7 +161,7 @@ async fn of_many_throttled_at_once_one_is_accepted() {
         let builder = TestApp::builder().without_rate_limits();
         let app = if managed { builder.managed() } else { builder }.spawn().await;
         let user = app.user().await;
-        let asked = |n: usize| if n % 3 == 0 { json!({}) } else { json!({"throttle": {"period": 60}}) };
+        let asked = |n: usize| if n.is_multiple_of(3) { json!({}) } else { json!({"throttle": {"period": 60}}) };
         let answers = join_all((0..30).map(|n| submit(&user, asked(n)))).await;
         assert_eq!(answers.iter().map(id).collect::<BTreeSet<_>>().len(), 1);
         assert_eq!(app.count("select count(*) from tasks").await, 1);

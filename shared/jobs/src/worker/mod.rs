@@ -11,7 +11,11 @@ use std::{sync::Arc, time::Duration};
 
 use halyard_cloud::{CallbackBell, queue::Queue, task_logs::TaskLogs};
 use halyard_domain::{Clock, Entropy, Lane};
-use halyard_store::{Pool, StoreError, tasks, within};
+use halyard_store::{
+    Pool, StoreError,
+    tasks::{self, Look},
+    within,
+};
 use tokio::time::Instant;
 
 pub use attempt::{Ended, Limit, run as run_attempt};
@@ -86,12 +90,12 @@ impl Worker {
     pub async fn run_batch(&self, lane: Lane, heard: Heard, deadline: Instant) -> Result<Outcome, StoreError> {
         let of = self.limits.of(lane);
         let limit = heard.count.min(of.side_by_side);
-        let mut claimed = self.claim(lane, limit).await?;
+        let mut claimed = self.claim(lane, limit, Look::Quick).await?;
         // Fewer tasks than doorbells: spare doorbells, or this one. A claim sees what was committed when it began; a task
         // that came while it looked may have rung for another worker, who took one that this claim had seen. Then that
         // task has no doorbell left and would wait for beat, so a claim that comes back short looks once more.
         if claimed.len() < limit {
-            match self.claim(lane, limit - claimed.len()).await {
+            match self.claim(lane, limit - claimed.len(), Look::Thorough).await {
                 Ok(more) => claimed.extend(more),
                 Err(error) if claimed.is_empty() => return Err(error),
                 Err(error) => tracing::warn!(%error, %lane, "a second look was not possible; beat will ring"),
@@ -108,9 +112,10 @@ impl Worker {
         Ok(outcome)
     }
 
-    async fn claim(&self, lane: Lane, limit: usize) -> Result<Vec<tasks::Claimed>, StoreError> {
+    async fn claim(&self, lane: Lane, limit: usize, look: Look) -> Result<Vec<tasks::Claimed>, StoreError> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let claim = tasks::Claim { lane, limit, worker_id: &self.id, worker_host: &self.host, lease: self.lease };
+        let (worker_id, worker_host) = (self.id.as_str(), self.host.as_str());
+        let claim = tasks::Claim { lane, limit, worker_id, worker_host, lease: self.lease, look };
         within(DATABASE, async {
             let mut conn = self.pool.acquire().await?;
             tasks::claim(&mut conn, &claim, self.clock.database_override()).await

@@ -23,6 +23,27 @@ pub struct Claim<'a> {
     pub worker_host: &'a str,
     /// How long the lease lasts unless it is renewed.
     pub lease: std::time::Duration,
+    /// How far it looks.
+    pub look: Look,
+}
+
+/// How many groups of tasks (a user's without a concurrency key, a user's with each key) a claim looks into. With more in the
+/// lane it begins at another user each time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Look {
+    /// 32: what a worker begins with.
+    Quick,
+    /// 1,000: once a quick look has found too little. What waits for its time, or for its key, may stand before what can run.
+    Thorough,
+}
+
+impl Look {
+    fn groups(self) -> i32 {
+        match self {
+            Self::Quick => 32,
+            Self::Thorough => 1_000,
+        }
+    }
 }
 
 /// A task that an attempt now holds.
@@ -69,9 +90,6 @@ pub struct Claimed {
     /// That request's trace context.
     pub traceparent: Option<String>,
 }
-
-/// Groups that a claim looks into. With more, it begins at another one each time.
-const GROUPS: i32 = 32;
 
 /// Claims the best eligible tasks of a lane in one statement: state, attempt, fence and lease, the `running` event, and the
 /// end of the doorbell that was owed. Tasks that another worker is claiming at this moment are passed over, a paused lane
@@ -127,8 +145,17 @@ pub async fn claim(conn: &mut PgConnection, claim: &Claim<'_>, now: Now) -> Resu
                       -- Nothing beyond is due: the scan ends there.
                       and t.claim_order <= (select now from at) + make_interval(secs => $7)
                     order by t.claim_order, t.id
-                    limit case groups.key when '' then $2
-                               else least($2, concurrency_room(groups.user_id, groups.key, groups.most)) end) best
+                    -- The room is asked for, which holds a lock, only where something is due.
+                    limit case
+                        when groups.key = '' then $2
+                        when exists (
+                            select from tasks t
+                            where t.lane = $1 and t.state in ('queued', 'scheduled', 'retrying')
+                              and t.user_id = groups.user_id and coalesce(t.concurrency_key, '') = groups.key
+                              and t.available_at <= (select now from at)
+                              and t.claim_order <= (select now from at) + make_interval(secs => $7))
+                        then least($2, concurrency_room(groups.user_id, groups.key, groups.most))
+                        else 0 end) best
         ), fair as (
             select t.id from tasks t
             where t.id = any (array(select id from candidates order by turn, claim_order, id limit $2))
@@ -177,7 +204,7 @@ pub async fn claim(conn: &mut PgConnection, claim: &Claim<'_>, now: Now) -> Resu
         claim.lease.as_secs_f64(),
         now,
         (AGING_STEP * 10).as_seconds_f64(),
-        GROUPS,
+        claim.look.groups(),
     )
     .fetch_all(conn)
     .await?;
