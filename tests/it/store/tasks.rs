@@ -350,7 +350,8 @@ async fn cancel_ends_what_waits_asks_what_runs_and_leaves_what_ended() {
     let conn = &mut *db.pool.acquire().await.unwrap();
     let id = db.submit(1, 5, t0()).await;
     assert_eq!(tasks::cancel(conn, id, Some(UserId(2)), "x", Some(t0())).await.unwrap(), None);
-    assert_eq!(tasks::cancel(conn, id, None, "x", Some(t0())).await.unwrap(), Some(tasks::Cancelled::Ended(None)));
+    let ended = tasks::Cancelled::Ended { workflow: None, wakes: Vec::new() };
+    assert_eq!(tasks::cancel(conn, id, None, "x", Some(t0())).await.unwrap(), Some(ended));
     let too_late = Some(tasks::Cancelled::TooLate(TaskState::Cancelled));
     assert_eq!(tasks::cancel(conn, id, None, "x", Some(t0())).await.unwrap(), too_late);
     assert_eq!(outbox::count(conn, 10).await.unwrap(), 0);

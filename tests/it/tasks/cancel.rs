@@ -108,6 +108,30 @@ async fn by_force_a_running_task_is_cancelled_at_once_whatever_its_attempt_still
 }
 
 #[tokio::test]
+async fn what_waits_for_the_key_of_a_task_that_is_cancelled_by_force_is_rung_for() {
+    let app = TestApp::spawn().await;
+    let user = app.user().await;
+    let keyed = || json!({"task_type": "sample", "data": {}, "concurrency_key": "printer"});
+    let id = user.submit(keyed()).await;
+    let mut connection = app.connect().await;
+    let claim = Claim {
+        lane: Lane::Default,
+        limit: 1,
+        worker_id: "deaf",
+        worker_host: "deaf-host",
+        lease: Duration::from_secs(15),
+        look: tasks::Look::Quick,
+    };
+    assert_eq!(tasks::claim(&mut connection, &claim, Some(app.now())).await.expect("a claim").len(), 1);
+    let next = user.submit(keyed()).await;
+    app.drain_eligible().await;
+    assert_eq!(user.state_of(&next).await, "queued", "its doorbell was heard for nothing");
+    user.post(&format!("/tasks/cancel/{id}"), json!({"force": true})).await.expect(200);
+    app.drain().await;
+    assert_eq!(user.state_of(&next).await, "completed");
+}
+
+#[tokio::test]
 async fn an_attempt_that_was_fenced_off_is_stopped_at_its_next_renewal() {
     let app = TestApp::spawn().await;
     let user = app.user().await;

@@ -3,12 +3,13 @@
 use axum::{extract::State, response::IntoResponse};
 use halyard_domain::{TaskId, authz::Permission, task::TaskState};
 use halyard_http::{ApiResult, AppPath, Caller, Lenient, Validate, Violations, openapi::Operation, success};
+use halyard_jobs::doorbell::TraceIds;
 use halyard_store::tasks::{self, CancelTerms, Cancelled};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{database, ring_for_webhooks};
+use super::{database, ring_for, ring_for_webhooks};
 use crate::{
     error::TaskError,
     state::{AppState, scope},
@@ -75,10 +76,12 @@ pub async fn handler(
         let done = database(&state, async |conn| tasks::cancel_many(conn, &[id], &terms, now).await).await;
         let (_, outcome) = done.map_err(TaskError::from)?.pop().ok_or(TaskError::NotFound)?;
         let (status, message) = match outcome {
-            Cancelled::Ended(step_of) => {
-                if let Some(id) = step_of {
+            Cancelled::Ended { workflow, wakes } => {
+                if let Some(id) = workflow {
                     workflow::take_further(&state, id).await;
                 }
+                let woken = wakes.into_iter().map(|lane| (lane, chrono::Duration::zero()));
+                ring_for(&state, woken, &TraceIds::default()).await;
                 (TaskState::Cancelled, "Task cancelled")
             }
             Cancelled::Requested => (TaskState::Running, "Cancellation requested"),

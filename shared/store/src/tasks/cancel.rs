@@ -1,16 +1,21 @@
 //! Cancelling.
 
-use halyard_domain::{TaskId, UserId, WorkflowId, task::TaskState};
+use halyard_domain::{Lane, TaskId, UserId, WorkflowId, task::TaskState};
 use sqlx::PgConnection;
 
 use super::Scope;
 use crate::{Now, Result, audit, rows::parse};
 
 /// What became of a cancellation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cancelled {
-    /// It had not begun, and never will; or its attempt was fenced off. If it is a step of one: the workflow to be taken further.
-    Ended(Option<WorkflowId>),
+    /// It had not begun, and never will; or its attempt was fenced off.
+    Ended {
+        /// If it is a step of one: the workflow to be taken further.
+        workflow: Option<WorkflowId>,
+        /// Lanes in which tasks wait that have its concurrency key: one of them may run now.
+        wakes: Vec<Lane>,
+    },
     /// It runs; its attempt is told at the next renewal.
     Requested,
     /// It had ended, in this state.
@@ -65,7 +70,8 @@ pub async fn cancel_many(
             from target, at
             where t.id = target.id and t.id = any ($1)
               and (target.state in ('queued', 'scheduled', 'retrying') or ($5 and target.state = 'running'))
-            returning t.id, t.user_id, t.task_type, t.attempt, t.ended_at, t.workflow_id, target.state as before
+            returning t.id, t.user_id, t.task_type, t.attempt, t.ended_at, t.workflow_id, t.concurrency_key,
+                      target.state as before
         ), requested as (
             update tasks t set cancel_requested = true
             from target where t.id = target.id and t.id = any ($1) and target.state = 'running' and not $5
@@ -92,6 +98,13 @@ pub async fn cancel_many(
         select target.id, target.state, exists (select from ended e where e.id = target.id) as "ended!",
                (select e.workflow_id from ended e where e.id = target.id) as workflow_id,
                exists (select from requested r where r.id = target.id) as "requested!",
+               array(select l.lane from lanes l, ended e, at
+                     where e.id = target.id and e.before = 'running' and e.concurrency_key is not null
+                       and exists (select from tasks w
+                                   where w.lane = l.lane and w.user_id = e.user_id
+                                     and coalesce(w.concurrency_key, '') = e.concurrency_key
+                                     and w.state in ('queued', 'scheduled', 'retrying')
+                                     and w.available_at <= at.now)) as "wakes!",
                (select count(*) from kept) as "kept!"
         from target
         "#,
@@ -111,7 +124,10 @@ pub async fn cancel_many(
     rows.into_iter()
         .map(|row| {
             let outcome = match (row.ended, row.requested) {
-                (true, _) => Cancelled::Ended(row.workflow_id.map(WorkflowId)),
+                (true, _) => Cancelled::Ended {
+                    workflow: row.workflow_id.map(WorkflowId),
+                    wakes: row.wakes.iter().map(|lane| parse(lane)).collect::<Result<_>>()?,
+                },
                 (_, true) => Cancelled::Requested,
                 _ => Cancelled::TooLate(parse(&row.state)?),
             };

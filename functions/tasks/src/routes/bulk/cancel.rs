@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use axum::{extract::State, response::IntoResponse};
-use halyard_domain::{TaskId, authz::Permission, task::TaskState};
+use halyard_domain::{authz::Permission, task::TaskState};
 use halyard_http::{ApiResult, Caller, Cursor, RequestInfo, Valid, Validate, Violations, openapi::Operation, success};
+use halyard_jobs::doorbell::TraceIds;
 use halyard_store::tasks::{self, CancelTerms, Cancelled};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -15,7 +16,7 @@ use crate::{
     error::TaskError,
     routes::{
         cancel::{LONGEST_REASON, check_reason, storable},
-        database,
+        database, ring_for, ring_for_webhooks,
     },
     state::{AppState, scope},
     workflow,
@@ -97,11 +98,18 @@ pub async fn handler(
         Ok((found, done))
     });
     let (found, done) = done.await.map_err(TaskError::from)?;
-    let step_of = |(_, outcome): &(TaskId, Cancelled)| match outcome {
-        Cancelled::Ended(step_of) => *step_of,
-        Cancelled::Requested | Cancelled::TooLate(_) => None,
+    let ended = || {
+        done.iter().filter_map(|(_, outcome)| match outcome {
+            Cancelled::Ended { workflow, wakes } => Some((workflow, wakes)),
+            Cancelled::Requested | Cancelled::TooLate(_) => None,
+        })
     };
-    let workflows: BTreeSet<_> = done.iter().filter_map(step_of).collect();
+    let woken = ended().flat_map(|(_, wakes)| wakes).map(|&lane| (lane, chrono::Duration::zero()));
+    ring_for(&state, woken, &TraceIds::default()).await;
+    if ended().next().is_some() {
+        ring_for_webhooks(&state).await;
+    }
+    let workflows: BTreeSet<_> = ended().filter_map(|(workflow, _)| *workflow).collect();
     // Beat takes the others further.
     for id in workflows.into_iter().take(WORKFLOWS) {
         workflow::take_further(&state, id).await;
@@ -109,7 +117,7 @@ pub async fn handler(
     Ok(success(Response {
         dry_run: request.dry_run,
         matched: found.ids.len(),
-        cancelled: done.iter().filter(|(_, outcome)| matches!(outcome, Cancelled::Ended(_))).count(),
+        cancelled: ended().count(),
         requested: done.iter().filter(|(_, outcome)| *outcome == Cancelled::Requested).count(),
         next_cursor: found.next.map(|id| Cursor::encode(&id)),
     }))

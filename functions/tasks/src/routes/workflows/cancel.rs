@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::super::{cancel, database};
+use super::super::{cancel, database, ring_for_webhooks};
 use crate::{
     error::TaskError,
     state::{AppState, scope},
@@ -69,6 +69,8 @@ pub async fn handler(
         }
     }
     workflow::take_further(&state, id).await;
+    // Of steps that have callbacks of their own.
+    ring_for_webhooks(&state).await;
     let data = Response { workflow_id: id, cancel_requested: true, cancelled_tasks, told_tasks, reason };
     Ok(success(data).links(workflow::links(id)))
 }
