@@ -5,7 +5,7 @@ use std::sync::Arc;
 use halyard_cloud::{CallbackBell, table::TableName, task_logs::TaskLogs};
 use halyard_config::TasksConfig;
 use halyard_domain::Lane;
-use halyard_jobs::{Registry, doorbell::LaneQueues};
+use halyard_jobs::{TaskTypes, Tools, doorbell::LaneQueues};
 use halyard_platform::{Function, Host, InitError};
 use halyard_store::tasks::Intake;
 
@@ -35,7 +35,7 @@ pub async fn init(host: &Host) -> Result<Function, InitError> {
         callbacks: CallbackBell::new(host.queue().await?, &config.callbacks.url),
         allowed: config.outbound.allowed,
         logs: TaskLogs::new(host.table().await?, TableName(config.tables.task_logs)),
-        registry: Registry::standard(),
+        registry: TaskTypes::shipped(&Tools::default()),
         clock: Arc::clone(&host.clock),
         entropy: Arc::clone(&host.entropy),
     });

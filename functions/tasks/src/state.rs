@@ -5,7 +5,7 @@ use std::{ops::Deref, sync::Arc};
 use halyard_auth::Principal;
 use halyard_cloud::{CallbackBell, queue::Queue, task_logs::TaskLogs};
 use halyard_domain::{Clock, Entropy, UserId, authz::Permission, outbound::Allowed};
-use halyard_jobs::{Registry, doorbell::LaneQueues};
+use halyard_jobs::{TaskTypes, doorbell::LaneQueues};
 use halyard_store::{Pool, tasks::Intake};
 
 use crate::gate::Gate;
@@ -33,7 +33,7 @@ pub struct Parts {
     /// Log lines.
     pub logs: TaskLogs,
     /// The task types that are accepted.
-    pub registry: Registry,
+    pub registry: TaskTypes,
     /// Wall clock and test clock.
     pub clock: Arc<dyn Clock>,
     /// Task ids.

@@ -16,6 +16,6 @@ pub mod workflows;
 
 pub use context::{Stop, TaskContext};
 pub use input::{InputError, InvalidInput};
-pub use registry::Registry;
-pub use task::{DynTask, FailureKind, Task, TaskFailure};
+pub use registry::{Catalogue, Registry, TaskTypes};
+pub use task::{DynTask, FailureKind, Task, TaskFailure, TaskType};
 pub use tools::Tools;

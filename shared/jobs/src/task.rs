@@ -94,8 +94,8 @@ impl TaskFailure {
 /// An attempt whose input has been decoded, ready to run.
 pub type Prepared = Box<dyn FnOnce(TaskContext) -> BoxFuture<'static, Result<Box<RawValue>, TaskFailure>> + Send>;
 
-/// A task type behind a pointer, its input and output as JSON.
-pub trait DynTask: Send + Sync {
+/// What is known of a task type without running it; its input as JSON.
+pub trait TaskType: Send + Sync {
     /// The name that clients submit.
     fn task_type(&self) -> &'static str;
     /// One sentence about it.
@@ -106,11 +106,15 @@ pub trait DynTask: Send + Sync {
     fn schema(&self) -> Value;
     /// Decodes `data` and forgets it: what submit asks.
     fn validate(&self, data: &RawValue) -> Result<(), InvalidInput>;
+}
+
+/// A task type that can be run, its input and output as JSON.
+pub trait DynTask: TaskType {
     /// Decodes `data` for an attempt.
     fn prepare(self: Arc<Self>, data: &RawValue) -> Result<Prepared, InvalidInput>;
 }
 
-impl<T: Task> DynTask for T {
+impl<T: Task> TaskType for T {
     fn task_type(&self) -> &'static str {
         T::TYPE
     }
@@ -130,7 +134,9 @@ impl<T: Task> DynTask for T {
     fn validate(&self, data: &RawValue) -> Result<(), InvalidInput> {
         T::check(&input::decode::<T::Input>(data)?)
     }
+}
 
+impl<T: Task> DynTask for T {
     fn prepare(self: Arc<Self>, data: &RawValue) -> Result<Prepared, InvalidInput> {
         let input = input::decode::<T::Input>(data)?;
         T::check(&input)?;

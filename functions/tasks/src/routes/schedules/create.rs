@@ -7,7 +7,7 @@ use halyard_domain::{
     schedule::{CatchUp, Dst, Overlap},
 };
 use halyard_http::{ApiResult, Caller, NewIds, Problem, Valid, if_match, openapi::Operation, success};
-use halyard_jobs::DynTask;
+use halyard_jobs::TaskType;
 use halyard_store::{
     Constraint, StoreError,
     schedules::{self, Definition, ScheduleRecord, Template},
@@ -107,7 +107,7 @@ async fn create(state: &AppState, place: i16, made: &ScheduleRecord) -> Result<b
 fn new(
     id: ScheduleId,
     user_id: UserId,
-    task_type: &dyn DynTask,
+    task_type: &dyn TaskType,
     request: Request,
     now: DateTime<Utc>,
 ) -> Result<ScheduleRecord, Problem> {

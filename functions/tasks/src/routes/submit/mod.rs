@@ -13,7 +13,7 @@ use halyard_domain::{
 };
 use halyard_http::{ApiResult, Caller, FieldError, NewIds, Problem, RequestInfo, Valid, openapi::Operation, success};
 use halyard_jobs::{
-    DynTask,
+    TaskType,
     doorbell::{self, TraceIds},
 };
 use halyard_store::{
@@ -161,7 +161,7 @@ pub fn check_type<'a>(
     name: &str,
     data: &RawValue,
     place: &str,
-) -> Result<&'a dyn DynTask, Vec<FieldError>> {
+) -> Result<&'a dyn TaskType, Vec<FieldError>> {
     let Some(task_type) = state.registry.get(name) else {
         let known = state.registry.names().collect::<Vec<_>>().join(", ");
         let pointer = format!("{place}/task_type");
@@ -177,12 +177,12 @@ pub fn check_type<'a>(
 }
 
 /// The lane of such a task.
-pub fn lane(task_type: &dyn DynTask, priority: Priority) -> Lane {
+pub fn lane(task_type: &dyn TaskType, priority: Priority) -> Lane {
     if task_type.is_long() { Lane::Long } else { Lane::for_priority(priority) }
 }
 
 /// The longest run of one attempt, in seconds: what was asked for, within what the lane allows.
-pub fn timeout(task_type: &dyn DynTask, asked: Option<i32>) -> i32 {
+pub fn timeout(task_type: &dyn TaskType, asked: Option<i32>) -> i32 {
     let longest = if task_type.is_long() { request::MAX_TIMEOUT } else { request::MAX_ORDINARY_TIMEOUT };
     asked.unwrap_or(request::MAX_ORDINARY_TIMEOUT).min(longest)
 }
@@ -192,7 +192,7 @@ pub fn new_task(
     state: &AppState,
     caller: &Principal,
     id: TaskId,
-    task_type: &dyn DynTask,
+    task_type: &dyn TaskType,
     request: Request,
     trace: &TraceIds,
 ) -> NewTask {
