@@ -170,6 +170,9 @@ pub const MAX_REDRIVEN: i32 = 5;
 /// Lost leases that a task survives before the platform gives it up.
 pub const MAX_LOST_LEASES: i16 = 5;
 
+/// Within so much time tasks come back that have lost a second lease; it doubles with each one more.
+pub const LOST_LEASE_SPREAD: Duration = Duration::seconds(10);
+
 /// What a task has been through when a verdict is due.
 #[derive(Debug, Clone, Copy)]
 pub struct AttemptHistory {
@@ -196,8 +199,18 @@ pub fn verdict(end: AttemptEnd, history: AttemptHistory, policy: &RetryPolicy, j
         AttemptEnd::Undecodable => Verdict::End(Dead),
         AttemptEnd::Failed => policy.delay(history.failures, jitter).map_or(Verdict::End(Failed), Verdict::RetryAfter),
         AttemptEnd::LeaseLost if history.lost_leases >= MAX_LOST_LEASES => Verdict::End(Dead),
-        AttemptEnd::LeaseLost => Verdict::RetryAfter(Duration::zero()),
+        AttemptEnd::LeaseLost => Verdict::RetryAfter(lost_lease_delay(history.lost_leases, jitter)),
     }
+}
+
+/// The first time at once: a worker that is replaced takes nobody's time. Whoever has lost more leases may be what kills the
+/// workers, or may only have run beside it: from then on each comes back at another time, so that the others end meanwhile.
+fn lost_lease_delay(lost_leases: i16, jitter: f64) -> Duration {
+    let doublings = u32::try_from(lost_leases.saturating_sub(2)).unwrap_or_default().min(4);
+    let most = if lost_leases < 2 { Duration::zero() } else { LOST_LEASE_SPREAD * 2_i32.pow(doublings) };
+    #[expect(clippy::cast_possible_truncation, reason = "at most 160 s")]
+    let millis = (most.as_seconds_f64() * 1_000.0 * jitter) as i64;
+    Duration::milliseconds(millis)
 }
 
 /// How much one step of priority is worth in waiting time: a task of priority 6 overtakes one of priority 5 that came

@@ -6,7 +6,10 @@ use chrono::{DateTime, Duration, Utc};
 use halyard_domain::{
     Lane, Priority,
     retry::RetryPolicy,
-    task::{AGING_STEP, AttemptEnd, AttemptHistory, MAX_LOST_LEASES, TaskState, Verdict, claim_order, verdict},
+    task::{
+        AGING_STEP, AttemptEnd, AttemptHistory, LOST_LEASE_SPREAD, MAX_LOST_LEASES, TaskState, Verdict, claim_order,
+        verdict,
+    },
 };
 use proptest::prelude::*;
 
@@ -49,7 +52,9 @@ fn a_failed_attempt_is_tried_again_until_the_retries_are_used_up() {
 fn the_platform_gives_up_after_five_lost_leases() {
     let policy = RetryPolicy::default();
     let at = |lost_leases| verdict(AttemptEnd::LeaseLost, AttemptHistory { lost_leases, ..FRESH }, &policy, 0.5);
-    assert_eq!(at(MAX_LOST_LEASES - 1), Verdict::RetryAfter(Duration::zero()));
+    assert_eq!(at(1), Verdict::RetryAfter(Duration::zero()), "a worker is replaced");
+    assert_eq!(at(2), Verdict::RetryAfter(LOST_LEASE_SPREAD / 2), "each at its own time");
+    assert_eq!(at(MAX_LOST_LEASES - 1), Verdict::RetryAfter(LOST_LEASE_SPREAD * 2));
     assert_eq!(at(MAX_LOST_LEASES), Verdict::End(TaskState::Dead));
 }
 

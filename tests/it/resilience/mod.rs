@@ -2,6 +2,7 @@
 
 mod capacity;
 mod database;
+mod lanes;
 mod nodes;
 mod process;
 mod queue;

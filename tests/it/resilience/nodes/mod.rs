@@ -1,7 +1,9 @@
 //! Nodes of a cluster as real processes: killed, drained, refused, asked who they are.
 
+mod cancelled;
 mod drained;
 mod killed;
+mod memory;
 mod prepared;
 mod refused;
 mod visible;
