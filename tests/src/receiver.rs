@@ -2,8 +2,9 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    io::{BufRead as _, BufReader, Read as _, Write as _},
-    net::{SocketAddr, TcpListener, TcpStream},
+    io::{BufRead as _, BufReader, Read, Write},
+    net::{SocketAddr, TcpListener},
+    path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -12,6 +13,7 @@ use aws_lc_rs::{
     signature::{ED25519, UnparsedPublicKey},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::Value;
 
 /// A request that was heard.
@@ -108,6 +110,7 @@ struct Shared {
 #[derive(Debug, Clone)]
 pub struct Receiver {
     address: SocketAddr,
+    scheme: &'static str,
     shared: Arc<Mutex<Shared>>,
 }
 
@@ -117,13 +120,31 @@ impl Receiver {
     /// # Panics
     /// When there is no port.
     pub fn start() -> Self {
+        Self::listening("http", None)
+    }
+
+    /// Likewise, over TLS, as `localhost` by this certificate (PEM).
+    ///
+    /// # Panics
+    /// When there is no port, or the certificate is none.
+    pub fn start_tls(certificate: &Path, key: &Path) -> Self {
+        Self::listening("https", Some(crate::tls::server(certificate, key)))
+    }
+
+    fn listening(scheme: &'static str, tls: Option<Arc<ServerConfig>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let this = Self { address: listener.local_addr().expect("an address"), shared: Arc::default() };
+        let this = Self { address: listener.local_addr().expect("an address"), scheme, shared: Arc::default() };
         let shared = Arc::clone(&this.shared);
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let shared = Arc::clone(&shared);
-                std::thread::spawn(move || serve(&stream, &shared));
+                let (shared, tls) = (Arc::clone(&shared), tls.clone());
+                std::thread::spawn(move || match tls {
+                    None => serve(stream, &shared),
+                    Some(config) => {
+                        let connection = ServerConnection::new(config).expect("a configuration of our own");
+                        serve(StreamOwned::new(connection, stream), &shared);
+                    }
+                });
             }
         });
         this
@@ -131,7 +152,11 @@ impl Receiver {
 
     /// A URL of it.
     pub fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
+        match self.scheme {
+            // A certificate is a name's.
+            "https" => format!("https://localhost:{}{path}", self.address.port()),
+            scheme => format!("{scheme}://{}{path}", self.address),
+        }
     }
 
     /// Answers the next request like this, and the one after the next like the next.
@@ -163,8 +188,8 @@ fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn serve(mut stream: &TcpStream, shared: &Mutex<Shared>) {
-    let Some(heard) = read(stream) else { return };
+fn serve(mut stream: impl Read + Write, shared: &Mutex<Shared>) {
+    let Some(heard) = read(&mut stream) else { return };
     let reply = {
         let mut shared = lock(shared);
         shared.heard.push(heard);
@@ -181,7 +206,7 @@ fn serve(mut stream: &TcpStream, shared: &Mutex<Shared>) {
     let _ = stream.write_all(&[first.as_bytes(), headers.concat().as_bytes(), b"\r\n", &reply.body].concat());
 }
 
-fn read(stream: &TcpStream) -> Option<Heard> {
+fn read(stream: &mut impl Read) -> Option<Heard> {
     let mut reader = BufReader::new(stream);
     let mut line = String::new();
     reader.read_line(&mut line).ok()?;

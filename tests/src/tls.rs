@@ -5,9 +5,9 @@ use std::{path::Path, sync::Arc};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use rustls::{
-    ClientConfig, RootCertStore,
+    ClientConfig, RootCertStore, ServerConfig,
     crypto::aws_lc_rs,
-    pki_types::{CertificateDer, pem::PemObject as _},
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
 };
 
 use crate::environment::variable;
@@ -23,6 +23,19 @@ pub fn connector(ca: Option<&Path>) -> HttpsConnector<HttpConnector> {
 /// `HALYARD_CA_FILE`, if the test run was given one.
 pub fn ca_file() -> Option<std::path::PathBuf> {
     variable("HALYARD_CA_FILE").map(Into::into)
+}
+
+/// What serves by this certificate and its key (PEM).
+pub(crate) fn server(certificate: &Path, key: &Path) -> Arc<ServerConfig> {
+    let chain = CertificateDer::pem_file_iter(certificate).expect("a certificate's file");
+    let chain = chain.map(|certificate| certificate.expect("a certificate")).collect();
+    let key = PrivateKeyDer::from_pem_file(key).expect("a key");
+    let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("the provider's protocol versions")
+        .with_no_client_auth()
+        .with_single_cert(chain, key);
+    Arc::new(config.expect("a certificate and its key"))
 }
 
 fn config(ca: Option<&Path>) -> ClientConfig {

@@ -17,6 +17,8 @@ pub enum MailKind {
     EmailChanged,
     /// Tells the owner of a verified address that another account claims it.
     AddressClaimed,
+    /// Tells that nothing is sent to one of the user's webhooks any more.
+    WebhookDisabled,
 }
 
 /// A text that names no kind of mail.
@@ -26,8 +28,14 @@ pub struct UnknownMailKind(String);
 
 impl MailKind {
     /// Every kind.
-    pub const ALL: [Self; 5] =
-        [Self::VerifyEmail, Self::ResetPassword, Self::PasswordChanged, Self::EmailChanged, Self::AddressClaimed];
+    pub const ALL: [Self; 6] = [
+        Self::VerifyEmail,
+        Self::ResetPassword,
+        Self::PasswordChanged,
+        Self::EmailChanged,
+        Self::AddressClaimed,
+        Self::WebhookDisabled,
+    ];
 
     /// The name in the database; of a kind with a token, also the token's purpose.
     pub fn as_str(self) -> &'static str {
@@ -37,6 +45,7 @@ impl MailKind {
             Self::PasswordChanged => "password_changed",
             Self::EmailChanged => "email_changed",
             Self::AddressClaimed => "address_claimed",
+            Self::WebhookDisabled => "webhook_disabled",
         }
     }
 
@@ -45,7 +54,7 @@ impl MailKind {
         match self {
             Self::VerifyEmail => Some(Duration::hours(24)),
             Self::ResetPassword => Some(Duration::minutes(30)),
-            Self::PasswordChanged | Self::EmailChanged | Self::AddressClaimed => None,
+            Self::PasswordChanged | Self::EmailChanged | Self::AddressClaimed | Self::WebhookDisabled => None,
         }
     }
 
@@ -54,9 +63,11 @@ impl MailKind {
         match self {
             // Whoever asked for it has asked again by then.
             Self::ResetPassword => Duration::minutes(30),
-            Self::VerifyEmail | Self::PasswordChanged | Self::EmailChanged | Self::AddressClaimed => {
-                Duration::hours(24)
-            }
+            Self::VerifyEmail
+            | Self::PasswordChanged
+            | Self::EmailChanged
+            | Self::AddressClaimed
+            | Self::WebhookDisabled => Duration::hours(24),
         }
     }
 }

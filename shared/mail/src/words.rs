@@ -67,6 +67,22 @@ pub fn letter(mail: &Claimed, token: &MailToken, public_url: &str) -> Letter {
                 ),
             ],
         ),
+        // Which one it does not say: a URL is what somebody wrote, and a mail program would make a link of it.
+        MailKind::WebhookDisabled => write(
+            "One of your webhooks was disabled",
+            &mail.name,
+            &[
+                Part::Say(format!(
+                    "on {when} one of your webhooks was disabled: its receiver said that it is gone, or has failed for days. \
+                     Nothing is sent there any more."
+                )),
+                Part::Say(
+                    "GET /tasks/webhooks/endpoints lists your webhooks and says why each was disabled. When its receiver works \
+                     again, POST /tasks/webhooks/endpoints/enable enables it, and what was left out can be replayed."
+                        .to_owned(),
+                ),
+            ],
+        ),
         MailKind::EmailChanged => write(
             "Your e-mail address was changed",
             &mail.name,

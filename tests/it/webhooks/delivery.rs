@@ -210,3 +210,46 @@ async fn an_undecodable_message_comes_again_until_it_is_a_dead_letter() {
     assert_eq!(app.poll_once("callbacks").await, 1);
     assert_eq!(app.depth_of("callbacks").await, 0, "an undecodable message stays hidden until it comes again");
 }
+
+const SUBJECT: &str = "One of your webhooks was disabled";
+
+#[tokio::test]
+async fn the_owner_of_an_endpoint_that_is_disabled_is_told_by_mail_once() {
+    let app = TestApp::spawn().await;
+    let receiver = Receiver::start();
+    let user = app.user().await;
+    let address = "user@example.com";
+    app.verify_address_of("user").await;
+    let told = || app.mails_to(address).into_iter().filter(|mail| mail.message.subject == SUBJECT).collect::<Vec<_>>();
+    receiver.reply(Reply::status(410));
+    finished(&app, &user, &receiver).await;
+    assert!(told().is_empty(), "beat sends it");
+    app.beat().await;
+    let mails = told();
+    assert_eq!(mails.len(), 1);
+    assert!(mails[0].message.text.contains("/tasks/webhooks/endpoints"), "{}", mails[0].message.text);
+    assert!(!mails[0].message.text.contains("http://"), "nothing that somebody wrote: {}", mails[0].message.text);
+    // What is skipped, and a later failure, say nothing new.
+    app.advance(Duration::minutes(2));
+    finished(&app, &user, &receiver).await;
+    app.beat().await;
+    assert_eq!(told().len(), 1);
+    // Disabled once more after it was enabled is news.
+    user.post("/tasks/webhooks/endpoints/enable", json!({"url": receiver.url("/completion")})).await.expect(200);
+    receiver.reply(Reply::status(410));
+    app.advance(Duration::minutes(2));
+    finished(&app, &user, &receiver).await;
+    app.beat().await;
+    assert_eq!(told().len(), 2);
+}
+
+#[tokio::test]
+async fn an_address_that_nobody_has_confirmed_is_not_told_of_endpoints() {
+    let app = TestApp::spawn().await;
+    let receiver = Receiver::start();
+    let user = app.user().await;
+    receiver.reply(Reply::status(410));
+    finished(&app, &user, &receiver).await;
+    app.beat().await;
+    assert!(app.mails().iter().all(|mail| mail.message.subject != SUBJECT));
+}

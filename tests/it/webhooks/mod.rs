@@ -5,6 +5,7 @@ mod delivery;
 mod emission;
 mod races;
 mod signing;
+mod tls;
 mod workflows;
 
 use halyard_tests::{Actor, Receiver, TestApp};
