@@ -3,6 +3,7 @@
 mod error;
 mod gate;
 mod init;
+mod permitted;
 mod routes;
 mod state;
 mod view;

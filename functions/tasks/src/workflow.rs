@@ -21,6 +21,7 @@ use serde_json::{Value, json, value::RawValue};
 
 use crate::{
     error::TaskError,
+    permitted,
     routes::{
         self, database,
         submit::{self, Callbacks, QUEUE},
@@ -106,6 +107,9 @@ pub async fn accept(
     new: &mut NewIds,
     spec: Spec,
 ) -> Result<Accepted, Problem> {
+    for request in &spec.tasks {
+        permitted::check(state, caller, &request.task_type)?;
+    }
     let ids = TraceIds { request_id: Some(info.request_id().to_string()), traceparent: Some(info.traceparent()) };
     let id = WorkflowId(new.make());
     let waits = spec.graph.waits(spec.tasks.len());

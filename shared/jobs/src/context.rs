@@ -117,6 +117,11 @@ impl TaskContext {
         self.shared.clock.now()
     }
 
+    /// The present, as statements of the database are told it.
+    pub fn database_override(&self) -> Option<DateTime<Utc>> {
+        self.shared.clock.database_override()
+    }
+
     /// When the attempt will be stopped.
     pub fn deadline(&self) -> Instant {
         self.shared.info.deadline

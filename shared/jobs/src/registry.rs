@@ -6,8 +6,8 @@ use crate::{
     task::{DynTask, Task, TaskType},
     tools::Tools,
     types::{
-        DataExtraction, DataProcessing, DataTransformation, HttpRequest, MachineLearningTraining, ReportGeneration,
-        Sample, UserSpecific,
+        DataExtraction, DataProcessing, DataTransformation, DatabaseCleanup, HttpRequest,
+        MachineLearningTraining, ReportGeneration, Sample, UserSpecific,
     },
 };
 
@@ -31,6 +31,7 @@ macro_rules! shipped {
             .with(ReportGeneration)
             .with(MachineLearningTraining)
             .with(HttpRequest::new($tools.clone()))
+            .with(DatabaseCleanup::new($tools.clone()))
     };
 }
 

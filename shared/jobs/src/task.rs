@@ -3,6 +3,7 @@
 use std::{borrow::Cow, future::Future, sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
+use halyard_domain::authz::Permission;
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, value::RawValue};
@@ -20,6 +21,8 @@ pub trait Task: Send + Sync + 'static {
     const DESCRIPTION: &'static str;
     /// Does the type belong into the lane `long`?
     const LONG: bool = false;
+    /// What whoever has such tasks run must be allowed, when they ask for it and when it runs; `None`: everybody may.
+    const REQUIRES: Option<Permission> = None;
     /// What the client's `data` must decode into.
     type Input: DeserializeOwned + JsonSchema + Send + 'static;
     /// What the task answers.
@@ -102,6 +105,8 @@ pub trait TaskType: Send + Sync {
     fn description(&self) -> &'static str;
     /// Does it belong into the lane `long`?
     fn is_long(&self) -> bool;
+    /// What its owner must be allowed.
+    fn requires(&self) -> Option<Permission>;
     /// The JSON Schema (draft 2020-12) of its input.
     fn schema(&self) -> Value;
     /// Decodes `data` and forgets it: what submit asks.
@@ -125,6 +130,10 @@ impl<T: Task> TaskType for T {
 
     fn is_long(&self) -> bool {
         T::LONG
+    }
+
+    fn requires(&self) -> Option<Permission> {
+        T::REQUIRES
     }
 
     fn schema(&self) -> Value {

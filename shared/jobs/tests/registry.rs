@@ -19,6 +19,7 @@ fn the_shipped_types_are_there() {
         "data_extraction",
         "data_processing",
         "data_transformation",
+        "database_cleanup",
         "http_request",
         "machine_learning_training",
         "report_generation",

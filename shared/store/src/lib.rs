@@ -9,6 +9,7 @@
 
 pub mod audit;
 pub mod auth_epochs;
+pub mod cleanup;
 mod error;
 pub mod lanes;
 pub mod mails;

@@ -31,7 +31,7 @@ impl Things {
         let types: Vec<String> = texts(&types, "task_type");
         let mut tasks = Vec::new();
         for task_type in &types {
-            let data = data_of(task_type, MARK);
+            let Some(data) = data_of(task_type, MARK) else { continue };
             tasks.push(owner.submit(json!({"task_type": task_type, "data": data})).await);
         }
         let failing = json!({"task_type": "sample", "data": {"message": MARK, "fail": "permanent", "steps": 2}});
@@ -47,7 +47,7 @@ impl Things {
         workflows.push(batch(owner, &[step.clone(), step]).await);
         app.execute("update webhook_deliveries set state = 'failed', ended_at = event_at where state = 'owed'").await;
         for task_type in &types {
-            let data = data_of(task_type, MARK);
+            let Some(data) = data_of(task_type, MARK) else { continue };
             let resources = json!({ "note": MARK });
             let waiting = json!({"task_type": task_type, "data": data, "resources": resources});
             tasks.push(owner.submit(waiting.clone()).await);

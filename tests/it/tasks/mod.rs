@@ -3,6 +3,7 @@ mod bulk;
 mod cancel;
 mod data_extraction;
 mod data_processing;
+mod database_cleanup;
 mod dead_letters;
 mod expiry;
 mod failure;

@@ -13,6 +13,7 @@ use serde_json::{json, value::RawValue};
 
 use super::submit::{self, Callbacks};
 use crate::{
+    permitted,
     state::AppState,
     workflow::{self, LONGEST_NAME, MOST_STEPS, Spec},
 };
@@ -126,4 +127,5 @@ pub fn describe(op: &mut Operation<'_>) {
             "batch_name": "greetings", "execution_mode": "sequential", "failure_strategy": "stop_on_error",
             "tasks": [{"task_type": "sample", "data": {"message": "hello"}}, {"task_type": "sample", "data": {}}],
         }));
+    permitted::describe(op);
 }

@@ -18,6 +18,7 @@ use serde_json::{json, value::RawValue};
 
 use super::submit::{self, Callbacks};
 use crate::{
+    permitted,
     state::AppState,
     workflow::{self, LONGEST_NAME, MOST_STEPS, Spec},
 };
@@ -175,6 +176,7 @@ pub fn describe(op: &mut Operation<'_>) {
                 {"task_type": "sample", "name": "b", "depends_on": ["a"], "input_from": "previous", "data": {}},
             ],
         }));
+    permitted::describe(op);
 }
 
 fn problem(error: &GraphError) -> Problem {

@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::{database, ring_for};
 use crate::{
     error::TaskError,
+    permitted,
     state::{AppState, scope},
     view,
 };
@@ -43,7 +44,7 @@ pub async fn handler(
     info: RequestInfo,
 ) -> ApiResult<impl IntoResponse> {
     let ids = TraceIds { request_id: Some(info.request_id().to_string()), traceparent: Some(info.traceparent()) };
-    let types: Vec<_> = state.registry.names().collect();
+    let types = permitted::types(&state, &caller);
     let terms = AgainTerms {
         scope: scope(&caller, Permission::TasksManageAll).into(),
         states: &TaskState::TRIED_AGAIN,
@@ -65,6 +66,9 @@ pub async fn handler(
         Ok(done.pop())
     });
     let (_, outcome) = done.await.map_err(TaskError::from)?.ok_or(TaskError::NotFound)?;
+    if let Retried::UnknownType(name) = &outcome {
+        permitted::check(&state, &caller, name)?;
+    }
     let new = new_task(outcome)?;
     ring_for(&state, [(new.lane, new.delay)].into_iter(), &ids).await;
     let data = Response {
@@ -110,4 +114,5 @@ pub fn describe(op: &mut Operation<'_>) {
         .problem(409, "unique_key_in_use", "a task that has not ended has its unique key")
         .problem(409, "unknown_task_type", "there is no code for its type any more")
         .problem(409, "step_not_released", "it is a step that never had its input: its workflow can be retried");
+    permitted::describe(op);
 }

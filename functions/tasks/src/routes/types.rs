@@ -1,6 +1,7 @@
 //! `GET /tasks/types`
 
 use axum::{extract::State, response::IntoResponse};
+use halyard_domain::authz::Permission;
 use halyard_http::{Caller, openapi::Operation, success};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -21,6 +22,8 @@ struct TypeView {
     description: &'static str,
     /// Whether it runs in the lane `long`.
     long: bool,
+    /// The permission that whoever has such tasks run must have; null: everybody may.
+    requires: Option<&'static str>,
     /// The JSON Schema of `data`.
     #[schemars(with = "serde_json::Map<String, Value>")]
     input_schema: Value,
@@ -32,6 +35,7 @@ pub async fn handler(State(state): State<AppState>, Caller(_): Caller) -> impl I
         task_type: task.task_type(),
         description: task.description(),
         long: task.is_long(),
+        requires: task.requires().map(Permission::as_str),
         input_schema: task.schema(),
     });
     success(Response { types: types.collect() })

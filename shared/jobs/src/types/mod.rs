@@ -3,6 +3,7 @@
 pub mod data_extraction;
 pub mod data_processing;
 pub mod data_transformation;
+pub mod database_cleanup;
 pub mod http_request;
 pub mod machine_learning_training;
 pub mod report_generation;
@@ -13,6 +14,7 @@ mod user_specific;
 pub use data_extraction::DataExtraction;
 pub use data_processing::DataProcessing;
 pub use data_transformation::DataTransformation;
+pub use database_cleanup::DatabaseCleanup;
 pub use http_request::HttpRequest;
 pub use machine_learning_training::MachineLearningTraining;
 pub use report_generation::ReportGeneration;

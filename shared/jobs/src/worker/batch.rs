@@ -24,7 +24,7 @@ use tracing::Instrument as _;
 use super::{
     DATABASE, Outcome, Worker,
     attempt::{self, Ended, Limit},
-    decision, tell,
+    decision, owner, tell,
 };
 use crate::{
     context::{AttemptInfo, Handle, Stop, context},
@@ -128,6 +128,8 @@ impl<'a> Batch<'a> {
         let (context, handle) = context(info, Arc::clone(&self.worker.clock));
         let handle = Arc::new(handle);
         let prepared = decision::refuse(&claimed, &self.worker.registry);
+        let requires = self.worker.registry.get(&claimed.task_type).and_then(|task| task.requires());
+        let (worker, owner) = (self.worker, claimed.user_id);
         let span = tracing::info_span!(
             "attempt",
             task_id = %claimed.id,
@@ -138,12 +140,18 @@ impl<'a> Batch<'a> {
         );
         let code = {
             let handle = Arc::clone(&handle);
-            let worker_id = self.worker.id.as_str();
             async move {
+                let prepared = match (prepared, requires) {
+                    (Ok(prepared), Some(permission)) => {
+                        owner::permitted(worker, owner, permission).await.map(|()| prepared)
+                    }
+                    (Ok(prepared), None) => Ok(prepared),
+                    (Err(refusal), _) => Err(Ended::Refused(refusal)),
+                };
                 let ended = match prepared {
-                    Err(refusal) => Ended::Refused(refusal),
+                    Err(ended) => ended,
                     Ok(prepared) => {
-                        handle.log(LogLevel::Info, format!("started by worker {worker_id}"));
+                        handle.log(LogLevel::Info, format!("started by worker {}", worker.id));
                         tracing::debug!("attempt started");
                         attempt::run(prepared, context, &handle, limit).await
                     }

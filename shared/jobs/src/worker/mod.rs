@@ -5,6 +5,7 @@ mod attempt;
 mod batch;
 mod decision;
 mod limits;
+mod owner;
 mod tell;
 
 use std::{sync::Arc, time::Duration};

@@ -12,6 +12,7 @@ use serde_json::json;
 use super::{Filter, MOST, check_limit, decode, entry};
 use crate::{
     error::TaskError,
+    permitted,
     routes::{database, retry::MESSAGE, ring_for},
     state::{AppState, scope},
 };
@@ -59,6 +60,8 @@ pub struct Skipped {
     pub retried_before: usize,
     /// There is no code for them any more.
     pub unknown_task_type: usize,
+    /// The caller may not have tasks of their type run.
+    pub not_permitted: usize,
     /// Steps that never had their input.
     pub not_released: usize,
     /// Redriven too often already.
@@ -68,10 +71,11 @@ pub struct Skipped {
 }
 
 impl Skipped {
-    pub fn count(&mut self, outcome: &Retried) {
+    pub fn count(&mut self, state: &AppState, outcome: &Retried) {
         match outcome {
             Retried::Accepted(_) => {}
             Retried::NotFor(_) => self.not_retryable += 1,
+            Retried::UnknownType(name) if state.registry.get(name).is_some() => self.not_permitted += 1,
             Retried::UnknownType(_) => self.unknown_task_type += 1,
             Retried::Unreleased => self.not_released += 1,
             Retried::Before(_) => self.retried_before += 1,
@@ -109,7 +113,7 @@ pub async fn handler(
     let request_id = info.request_id().to_string();
     let audit = entry(&caller, scope, "task.bulk_retry", &request.filter, &info, &request_id);
     let ids = TraceIds { request_id: Some(request_id.clone()), traceparent: Some(info.traceparent()) };
-    let types: Vec<_> = state.registry.names().collect();
+    let types = permitted::types(&state, &caller);
     let done = database(&state, async |conn| {
         let filter = request.filter.of_store();
         let found = tasks::matching(conn, scope.into(), &filter, &TaskState::TRIED_AGAIN, true, cursor, limit).await?;
@@ -135,7 +139,7 @@ pub async fn handler(
     let (found, done) = done.await.map_err(TaskError::from)?;
     let mut skipped = Skipped::default();
     for (_, outcome) in &done {
-        skipped.count(outcome);
+        skipped.count(&state, outcome);
     }
     let new = || {
         done.iter().filter_map(|(_, outcome)| match outcome {

@@ -20,6 +20,7 @@ use serde_json::json;
 
 use crate::{
     error::TaskError,
+    permitted,
     routes::{
         bulk::{MOST, check_limit, check_text, check_time, retry::Skipped},
         database, ring_for,
@@ -144,7 +145,7 @@ pub async fn handler(
     let limit = request.limit.unwrap_or(MOST);
     let rate = request.rate.unwrap_or(RATE);
     let ids = TraceIds { request_id: Some(info.request_id().to_string()), traceparent: Some(info.traceparent()) };
-    let types: Vec<_> = state.registry.names().collect();
+    let types = permitted::types(&state, &caller);
     let entry = audit::Entry {
         actor: Some(caller.user_id),
         action: "task.redrive",
@@ -192,7 +193,7 @@ pub async fn handler(
     let (found, next, done) = done.await.map_err(TaskError::from)?;
     let mut skipped = Skipped::default();
     for (_, outcome) in &done {
-        skipped.count(outcome);
+        skipped.count(&state, outcome);
     }
     if !request.dry_run {
         skipped.not_retryable += found.len() - done.len();

@@ -29,6 +29,7 @@ use super::{
 };
 use crate::{
     error::TaskError,
+    permitted,
     routes::{
         database,
         submit::{self, Callbacks, MAX_RESOURCES, MAX_TIMEOUT, Options, RetryConfig, YEAR},
@@ -116,6 +117,7 @@ pub async fn handler(
     for _ in 0..TRIES {
         let found = database(&state, async |conn| schedules::get(conn, id, scope, now).await).await;
         let read = found.map_err(TaskError::from)?.ok_or(TaskError::NoSuchSchedule)?;
+        permitted::check(&state, &caller, &read.definition.template.task_type)?;
         if let Some(changed) = change(&state, &read, &condition, &request).await? {
             let tag = if_match::tag(changed.version);
             return Ok(([(header::ETAG, tag)], success(Whole::new(&changed, PREVIEW)).links(links(id))));
@@ -138,6 +140,7 @@ pub fn describe(op: &mut Operation<'_>) {
         .problem(412, "precondition_failed", "somebody changed it since: read it again")
         .problem(409, "contended", "it is being changed by others: try again")
         .example(json!({"active": false}));
+    permitted::describe(op);
 }
 
 /// `None`: it was changed, or a beat came by, since it was read.

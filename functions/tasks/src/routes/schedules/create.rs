@@ -19,6 +19,7 @@ pub use super::request::Request;
 use super::{PREVIEW, links, next_at, view::Whole};
 use crate::{
     error::TaskError,
+    permitted,
     routes::{database, submit},
     state::AppState,
 };
@@ -33,6 +34,7 @@ pub async fn handler(
     mut ids: NewIds,
     Valid(request): Valid<Request>,
 ) -> ApiResult<impl IntoResponse> {
+    permitted::check(&state, &caller, &request.task_type)?;
     let task_type =
         submit::check_type(&state, &request.task_type, &request.data, "").map_err(Problem::unprocessable)?;
     let id = ScheduleId(ids.make());
@@ -85,6 +87,7 @@ pub fn describe(op: &mut Operation<'_>) {
             "schedule": {"type": "cron", "expression": "30 7 * * MON-FRI", "timezone": "Europe/Berlin"},
             "overlap": "skip", "catch_up": "one", "dst": "shift", "max_iterations": null
         }));
+    permitted::describe(op);
 }
 
 async fn find_place(state: &AppState, user: UserId) -> Result<(DateTime<Utc>, Option<i16>), TaskError> {

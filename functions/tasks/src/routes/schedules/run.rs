@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::{
     error::TaskError,
+    permitted,
     routes::{database, submit},
     state::{AppState, scope},
     view,
@@ -37,6 +38,7 @@ pub async fn handler(
     let ids = TraceIds { request_id: Some(info.request_id().to_string()), traceparent: Some(info.traceparent()) };
     let found = database(&state, async |conn| schedules::get(conn, id, scope, now).await).await;
     let schedule = found.map_err(TaskError::from)?.ok_or(TaskError::NoSuchSchedule)?;
+    permitted::check(&state, &caller, &schedule.definition.template.task_type)?;
     let task_id = TaskId(new.make());
     if new.again()
         && let Some(accepted) = submit::earlier(&state, schedule.user_id, task_id).await?
@@ -70,4 +72,5 @@ pub fn describe(op: &mut Operation<'_>) {
         .beside::<TaskId>("task_id")
         .leads_to("getTask", "id", "/data/task_id")
         .problem(409, "contended", "it is run by somebody else at this very moment: try again");
+    permitted::describe(op);
 }

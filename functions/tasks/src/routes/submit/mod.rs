@@ -28,7 +28,7 @@ use serde_json::{json, value::RawValue};
 pub use request::{Callbacks, MAX_RESOURCES, MAX_TIMEOUT, Options, Request, RetryConfig, YEAR, priority};
 
 use super::{DATABASE, database};
-use crate::{error::TaskError, state::AppState, view};
+use crate::{error::TaskError, permitted, state::AppState, view};
 
 /// How long the queue may take; beat repairs what it does not take in time.
 pub const QUEUE: Duration = Duration::from_secs(1);
@@ -66,6 +66,7 @@ pub async fn handler(
     mut ids: NewIds,
     Valid(request): Valid<Request>,
 ) -> ApiResult<impl IntoResponse> {
+    permitted::check(&state, &caller, &request.task_type)?;
     let task_type = check_type(&state, &request.task_type, &request.data, "").map_err(Problem::unprocessable)?;
     let forbidden = request.callbacks.as_ref().map(|callbacks| callbacks.forbidden(&state.allowed)).unwrap_or_default();
     if !forbidden.is_empty() {
@@ -153,6 +154,7 @@ pub fn describe(op: &mut Operation<'_>) {
         .leads_to("getTaskLog", "id", "/data/task_id")
         .leads_to("cancelTask", "id", "/data/task_id")
         .example(json!({"task_type": "sample", "data": {"message": "hello"}, "priority": 3}));
+    permitted::describe(op);
 }
 
 /// The type that is asked for, once the data fit it. `place` is where both stand in the body, as a JSON Pointer.

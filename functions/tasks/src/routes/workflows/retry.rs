@@ -14,6 +14,7 @@ use serde::Serialize;
 use super::super::database;
 use crate::{
     error::TaskError,
+    permitted,
     state::{AppState, scope},
     workflow,
 };
@@ -57,6 +58,9 @@ pub async fn handler(
         WorkflowState::Completed => return Err(TaskError::NothingToRetry.into()),
         WorkflowState::Failed | WorkflowState::Cancelled => {}
     }
+    for step in &steps {
+        permitted::check(&state, &caller, &step.task_type)?;
+    }
     let ids = TraceIds { request_id: Some(info.request_id().to_string()), traceparent: Some(info.traceparent()) };
     let tasks: Vec<NewTask> = steps.into_iter().map(|step| again(&state, id, TaskId(new.make()), step, &ids)).collect();
     let now = state.clock.database_override();
@@ -83,6 +87,7 @@ pub fn describe(op: &mut Operation<'_>) {
         .links()
         .problem(409, "workflow_not_ended", "it still runs")
         .problem(409, "nothing_to_retry", "every step completed");
+    permitted::describe(op);
 }
 
 fn again(state: &AppState, id: WorkflowId, task_id: TaskId, step: Again, ids: &TraceIds) -> NewTask {
