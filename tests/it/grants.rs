@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use halyard_cloud::{
-    iam::{READ_SECRET, SEND_MAIL},
+    iam::{INVOKE_FUNCTION, READ_SECRET, SEND_MAIL},
     mail::MailError,
     secrets::SecretRef,
 };
@@ -353,4 +353,36 @@ fn in_a_vpc_lambda_may_attach_functions_and_their_code_may_not() {
         let code = deny.condition["ArnLike"]["lambda:SourceFunctionArn"].as_str().expect("for the code of functions");
         assert!(code.ends_with(":function:halyard-*"), "{code}");
     }
+}
+
+#[test]
+fn the_worker_may_invoke_the_functions_that_are_named_and_no_others() {
+    let invokes = |functions: &str| {
+        let of = |(function, grants): (String, Grants)| {
+            let statements = grants.statements.into_iter();
+            let statements = statements.filter(|s| s.actions.iter().any(|action| action.starts_with("lambda:")));
+            statements.map(|s| (function.clone(), s.actions, s.resources)).collect::<Vec<_>>()
+        };
+        grants_of(&text(), &[("TaskFunctions", functions)]).into_iter().flat_map(of).collect::<Vec<_>>()
+    };
+    assert_eq!(invokes(""), [], "nobody without a list");
+    let arn = |name: &str| format!("arn:aws:lambda:eu-central-1:000000000000:function:{name}");
+    let functions = [arn("greet"), arn("greet:live"), arn("report-*")];
+    let expected = ("WorkerFunction".to_owned(), vec![INVOKE_FUNCTION.to_owned()], functions.to_vec());
+    assert_eq!(invokes(&functions.join(",")), [expected]);
+    // What IAM lets through the code does, and nothing beside it.
+    let vars = seed::variables("postgres://u@localhost/db", "redis://localhost:6379/0", "halyard");
+    let vars: Vars = vars.into_iter().chain([("TASK_FUNCTIONS".to_owned(), functions.join(","))]).collect();
+    let callable = halyard_config::CallableConfig::load(&vars).expect("a list").functions;
+    for (function, qualifier, may) in [
+        ("greet", None, true),
+        ("greet", Some("live"), true),
+        ("greet", Some("$LATEST"), false),
+        ("report-daily", Some("7"), true),
+        ("report", None, false),
+    ] {
+        assert_eq!(callable.has(function, qualifier), may, "{function} {qualifier:?}");
+    }
+    let everything = halyard_config::CallableConfig::load(&vars.with("TASK_FUNCTIONS", "*"));
+    assert!(everything.is_err(), "every function of the account is no list");
 }

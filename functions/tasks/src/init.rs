@@ -35,7 +35,7 @@ pub async fn init(host: &Host) -> Result<Function, InitError> {
         callbacks: CallbackBell::new(host.queue().await?, &config.callbacks.url),
         allowed: config.outbound.allowed,
         logs: TaskLogs::new(host.table().await?, TableName(config.tables.task_logs)),
-        registry: TaskTypes::shipped(&Tools::default()),
+        registry: TaskTypes::shipped(&Tools { callable: config.callable.functions, ..Tools::default() }),
         clock: Arc::clone(&host.clock),
         entropy: Arc::clone(&host.entropy),
     });

@@ -13,7 +13,7 @@ use halyard_jobs::{
 use halyard_platform::{Function, Host, InitError};
 use halyard_webhook::GuardedClient;
 
-use crate::{handler::WorkerFunction, node::WorkerNode, web::GuardedWeb};
+use crate::{functions::LambdaTool, handler::WorkerFunction, node::WorkerNode, web::GuardedWeb};
 
 /// How often leases are renewed, unless the lease is so short that it must be more often.
 const RENEW_EVERY: Duration = Duration::from_secs(1);
@@ -31,7 +31,14 @@ pub async fn init(host: &Host) -> Result<Function, InitError> {
     }
     let node = WorkerNode::new(&config.common.node, &host.entropy);
     let client = GuardedClient::new(config.outbound.allowed);
-    let tools = Tools { web: Some(Arc::new(GuardedWeb(client))), database: Some(pool.clone()) };
+    let callable = config.callable.functions;
+    let lambda = if callable.is_empty() { None } else { host.lambda()? };
+    let tools = Tools {
+        web: Some(Arc::new(GuardedWeb(client))),
+        database: Some(pool.clone()),
+        functions: lambda.map(|client| Arc::new(LambdaTool { client, clock: Arc::clone(&host.clock) }) as _),
+        callable,
+    };
     let worker = Worker {
         pool,
         queue: host.queue().await?,

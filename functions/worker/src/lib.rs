@@ -1,5 +1,6 @@
 //! Hears doorbells and runs the tasks that they ring for.
 
+mod functions;
 mod handler;
 mod init;
 mod node;

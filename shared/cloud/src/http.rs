@@ -11,7 +11,8 @@ use aws_smithy_runtime_api::client::{
     result::ConnectorError,
     runtime_components::RuntimeComponents,
 };
-use aws_smithy_types::{body::SdkBody, retry::ErrorKind};
+use aws_smithy_types::{body::SdkBody, error::display::DisplayErrorContext, retry::ErrorKind};
+use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector as Tcp},
@@ -43,6 +44,13 @@ impl Http {
         let connector =
             HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(tcp);
         Self(Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector))
+    }
+}
+
+impl Http {
+    /// One request by itself, for what the SDK has no client here. How long it takes the caller decides.
+    pub async fn send(&self, request: ::http::Request<SdkBody>) -> Result<::http::Response<Incoming>, String> {
+        self.0.request(request).await.map_err(|error| DisplayErrorContext(&error).to_string())
     }
 }
 

@@ -66,6 +66,9 @@ impl TableOperation {
 /// What [`Secrets::get`](crate::secrets::Secrets::get) needs on the secret.
 pub const READ_SECRET: &str = "secretsmanager:GetSecretValue";
 
+/// What [`Lambda::invoke`](crate::functions::Lambda::invoke) needs on the function, or on its version or alias.
+pub const INVOKE_FUNCTION: &str = "lambda:InvokeFunction";
+
 /// What [`Mailer::send`](crate::mail::Mailer::send) needs on the identity that a mail comes from, and on the configuration
 /// set, if there is one.
 pub const SEND_MAIL: &str = "ses:SendEmail";

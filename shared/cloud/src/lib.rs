@@ -6,6 +6,7 @@
 pub mod api_keys;
 pub mod aws;
 pub mod callbacks;
+pub mod functions;
 mod http;
 pub mod iam;
 pub mod idempotency;

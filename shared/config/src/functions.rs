@@ -5,9 +5,9 @@ use std::time::Duration;
 use halyard_domain::Lane;
 
 use crate::{
-    AccountConfig, AdminConfig, CallbackQueueConfig, CloudKind, DatabaseConfig, Environment, ForgotConfig, FromVars,
-    KeyRotationConfig, MailConfig, NodeConfig, OutboundConfig, PasswordConfig, QueueConfig, Reader, RedisConfig,
-    SessionCacheConfig, SigningConfig, SourceConfig, TableConfig, TokenConfig,
+    AccountConfig, AdminConfig, CallableConfig, CallbackQueueConfig, CloudKind, DatabaseConfig, Environment,
+    ForgotConfig, FromVars, KeyRotationConfig, MailConfig, NodeConfig, OutboundConfig, PasswordConfig, QueueConfig,
+    Reader, RedisConfig, SessionCacheConfig, SigningConfig, SourceConfig, TableConfig, TokenConfig,
 };
 
 /// What every function reads.
@@ -130,6 +130,8 @@ composed!(
         callbacks: CallbackQueueConfig,
         /// Where callbacks may lead.
         outbound: OutboundConfig,
+        /// What tasks may invoke.
+        callable: CallableConfig,
         /// Log lines.
         tables: TableConfig,
         /// How many tasks may wait.
@@ -170,6 +172,8 @@ composed!(
         lanes: LanesConfig,
         /// Where tasks may call.
         outbound: OutboundConfig,
+        /// What tasks may invoke.
+        callable: CallableConfig,
     }
 );
 

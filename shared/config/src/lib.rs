@@ -24,4 +24,4 @@ pub use settings::{
     QueueConfig, RedisConfig, SessionCacheConfig, SigningConfig, TableConfig, TokenConfig,
 };
 pub use vars::Vars;
-pub use webhook::{CallbackQueueConfig, OutboundConfig, SourceConfig};
+pub use webhook::{CallableConfig, CallbackQueueConfig, OutboundConfig, SourceConfig};

@@ -1,6 +1,6 @@
 //! Webhooks, and whatever else goes where a user says.
 
-use halyard_domain::outbound::Allowed;
+use halyard_domain::outbound::{Allowed, Callable};
 
 use crate::{FromVars, Reader, mail::public_url};
 
@@ -29,6 +29,19 @@ impl FromVars for OutboundConfig {
     fn read(r: &mut Reader<'_>) -> Option<Self> {
         let default = if r.is_local() { Allowed::loopback() } else { Allowed::default() };
         Some(Self { allowed: r.parsed_or("OUTBOUND_ALLOW_PRIVATE", default)? })
+    }
+}
+
+/// Lambda functions that tasks may invoke.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallableConfig {
+    /// Which (`TASK_FUNCTIONS`); none unless somebody says so.
+    pub functions: Callable,
+}
+
+impl FromVars for CallableConfig {
+    fn read(r: &mut Reader<'_>) -> Option<Self> {
+        Some(Self { functions: r.parsed_or("TASK_FUNCTIONS", Callable::default())? })
     }
 }
 

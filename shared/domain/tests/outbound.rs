@@ -1,6 +1,9 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use halyard_domain::outbound::{AddressKind as Kind, Allowed, LONGEST_URL, Refusal, Target, kind_of, refusal_of};
+use halyard_domain::outbound::{
+    AddressKind as Kind, Allowed, Callable, LONGEST_URL, Refusal, Target, is_function, is_qualifier, kind_of,
+    refusal_of,
+};
 use proptest::prelude::*;
 
 fn ip(text: &str) -> IpAddr {
@@ -270,4 +273,33 @@ fn a_list_that_is_none_is_refused() {
     for text in ["10.0.0.0/33", "::/129", "10.0.0/8", "10.0.0.0/x", "a b..c", "http://x", "1234", "name/8"] {
         assert!(text.parse::<Allowed>().is_err(), "{text}");
     }
+}
+
+#[test]
+fn functions_are_named_as_iam_names_them() {
+    let callable = |text: &str| text.parse::<Callable>();
+    let list = callable("arn:aws:lambda:eu-central-1:1:function:greet, report-*\n other:*  plain:live");
+    let list = list.expect("a list");
+    for (function, qualifier, may) in [
+        ("greet", None, true),
+        ("greet", Some("live"), false),
+        ("greets", None, false),
+        ("report-", None, true),
+        ("report-a", Some("7"), true),
+        ("report", None, false),
+        ("other", Some("7"), true),
+        ("other", None, false),
+        ("plain", Some("live"), true),
+        ("plain", Some("livelier"), false),
+        ("plain", None, false),
+    ] {
+        assert_eq!(list.has(function, qualifier), may, "{function} {qualifier:?}");
+    }
+    assert!(callable(" , ").is_ok_and(|list| list.is_empty()));
+    for text in
+        ["*", "gr*t", "greet:", ":live", "a.b", "arn:aws:sqs:eu-central-1:1:queue", "arn:aws:lambda:x:1:function:*"]
+    {
+        assert!(callable(text).is_err(), "{text}");
+    }
+    assert!(is_qualifier("$LATEST") && !is_qualifier("$X") && !is_function("a:b") && !is_function(""));
 }

@@ -6,7 +6,7 @@ use crate::{
     task::{DynTask, Task, TaskType},
     tools::Tools,
     types::{
-        DataExtraction, DataProcessing, DataTransformation, DatabaseCleanup, HttpRequest,
+        DataExtraction, DataProcessing, DataTransformation, DatabaseCleanup, HttpRequest, LambdaInvoke,
         MachineLearningTraining, ReportGeneration, Sample, UserSpecific,
     },
 };
@@ -32,6 +32,7 @@ macro_rules! shipped {
             .with(MachineLearningTraining)
             .with(HttpRequest::new($tools.clone()))
             .with(DatabaseCleanup::new($tools.clone()))
+            .with(LambdaInvoke::new($tools.clone()))
     };
 }
 

@@ -33,6 +33,11 @@ pub trait Task: Send + Sync + 'static {
         Ok(())
     }
 
+    /// Rules that this deployment makes, asked when a task is submitted: what `run` needs of them it must ask itself.
+    fn admit(&self, _input: &Self::Input) -> Result<(), InvalidInput> {
+        Ok(())
+    }
+
     /// Carries out one attempt. It should notice [`TaskContext::cancelled`] and answer [`TaskFailure::cancelled`].
     ///
     /// A type that is [`LONG`](Self::LONG) runs in slices: before its invocation ends it is asked to stop, saves a
@@ -141,7 +146,9 @@ impl<T: Task> TaskType for T {
     }
 
     fn validate(&self, data: &RawValue) -> Result<(), InvalidInput> {
-        T::check(&input::decode::<T::Input>(data)?)
+        let input = input::decode::<T::Input>(data)?;
+        T::check(&input)?;
+        self.admit(&input)
     }
 }
 

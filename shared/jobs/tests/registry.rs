@@ -21,6 +21,7 @@ fn the_shipped_types_are_there() {
         "data_transformation",
         "database_cleanup",
         "http_request",
+        "lambda_invoke",
         "machine_learning_training",
         "report_generation",
         "sample",

@@ -12,6 +12,7 @@ use halyard_auth::{
 use halyard_cloud::{
     IdempotencyRecords, KeyStore, Sessions,
     aws::{AwsSettings, SdkConfig},
+    functions::Lambda,
     mail::{Mailer, SesMailer},
     queue::{Queue, SqsQueue},
     redis::{Redis, SessionCache},
@@ -147,6 +148,18 @@ impl Host {
         }
     }
 
+    /// AWS Lambda, or what speaks its API at `AWS_ENDPOINT_URL_LAMBDA`; `None` where neither is.
+    ///
+    /// # Errors
+    /// When the configuration is wrong.
+    pub fn lambda(&self) -> Result<Option<Lambda>, InitError> {
+        let endpoint = self.vars.get("AWS_ENDPOINT_URL_LAMBDA");
+        if endpoint.is_none() && self.config::<CloudKind>()? == CloudKind::Twin {
+            return Ok(None);
+        }
+        Ok(Some(Lambda::new(&self.aws_settings(), self.sdk(), endpoint)))
+    }
+
     /// Redis: one connection for this environment, opened now if it answers and else when it does.
     ///
     /// # Errors
@@ -236,6 +249,10 @@ impl Host {
 
     /// The settings of every AWS client of this environment, which share one HTTP client.
     fn sdk(&self) -> &SdkConfig {
-        self.sdk.get_or_init(|| AwsSettings::from_lookup(|name| self.vars.get(name).map(str::to_owned)).sdk_config())
+        self.sdk.get_or_init(|| self.aws_settings().sdk_config())
+    }
+
+    fn aws_settings(&self) -> AwsSettings {
+        AwsSettings::from_lookup(|name| self.vars.get(name).map(str::to_owned))
     }
 }

@@ -6,6 +6,7 @@
 mod aws;
 pub mod cache;
 mod dead_endpoint;
+mod functions;
 mod guesses;
 mod iam;
 mod idempotency;

@@ -9,6 +9,7 @@ mod expiry;
 mod failure;
 mod http_request;
 mod keys;
+mod lambda_invoke;
 mod lease;
 mod list;
 mod logs;

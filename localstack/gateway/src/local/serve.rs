@@ -96,6 +96,9 @@ async fn run_gateways(
     }
 }
 
+/// Variables that functions get as they are: who the host is, and where functions are that tasks may invoke.
+const PASSED_ON: [&str; 2] = ["NODE_ID", "AWS_ENDPOINT_URL_LAMBDA"];
+
 /// What `serve` would start with there.
 ///
 /// # Errors
@@ -130,13 +133,14 @@ fn setup(args: &ServeArgs, layout: &Layout, secrets: &Secrets, vars: &Vars) -> R
         ("MailFrom", vars.get("MAIL_FROM").unwrap_or(MAIL_FROM).to_owned()),
         ("PublicUrl", vars.get("PUBLIC_URL").map_or_else(|| format!("http://127.0.0.1:{}", args.port), str::to_owned)),
         ("OutboundAllowPrivate", vars.get("OUTBOUND_ALLOW_PRIVATE").unwrap_or_default().to_owned()),
+        ("TaskFunctions", vars.get("TASK_FUNCTIONS").unwrap_or_default().to_owned()),
         ("LogLevel", vars.get("LOG_LEVEL").unwrap_or("info").to_owned()),
     ]);
     Ok(Setup {
         template: args.template.clone(),
         part: Part::Everything,
         parameters,
-        vars: vars.get("NODE_ID").map(|node| ("NODE_ID", node.to_owned())).into_iter().collect(),
+        vars: PASSED_ON.iter().filter_map(|&name| Some((name, vars.get(name)?.to_owned()))).collect(),
         stack: None,
         region: None,
         mode: Mode::choose(args.mode, vars.get("HALYARD_MODE"), Mode::Standard)?,

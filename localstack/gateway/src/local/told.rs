@@ -29,7 +29,7 @@ const REQUIRED: [(&str, &str); 8] = [
     ("AdminPassword", "ADMIN_PASSWORD"),
 ];
 /// Those that have a default.
-const OPTIONAL: [(&str, &str); 11] = [
+const OPTIONAL: [(&str, &str); 12] = [
     ("LogLevel", "LOG_LEVEL"),
     ("TokenHs256Secret", "TOKEN_HS256_SECRET"),
     ("TokenIssuer", "TOKEN_ISSUER"),
@@ -41,6 +41,7 @@ const OPTIONAL: [(&str, &str); 11] = [
     ("MailConfigurationSet", "MAIL_CONFIGURATION_SET"),
     ("PublicUrl", "PUBLIC_URL"),
     ("OutboundAllowPrivate", "OUTBOUND_ALLOW_PRIVATE"),
+    ("TaskFunctions", "TASK_FUNCTIONS"),
 ];
 
 /// Where a local node is reached when nobody says.
@@ -110,10 +111,11 @@ fn setup(asked: Asked, vars: &Vars, errors: &mut Vec<VarError>) -> Setup {
         errors.extend(error.0);
         Mode::Managed
     });
-    let mut own: BTreeMap<&'static str, String> = ["NODE_ID", "HALYARD_VERSION", "RATE_LIMITS"]
-        .into_iter()
-        .filter_map(|name| Some((name, vars.get(name)?.to_owned())))
-        .collect();
+    let mut own: BTreeMap<&'static str, String> =
+        ["NODE_ID", "HALYARD_VERSION", "RATE_LIMITS", "AWS_ENDPOINT_URL_LAMBDA"]
+            .into_iter()
+            .filter_map(|name| Some((name, vars.get(name)?.to_owned())))
+            .collect();
     if let Some((role, address)) = asked.node {
         own.insert("NODE_ROLE", role.as_str().to_owned());
         own.insert("NODE_PORT", address.port().to_string());

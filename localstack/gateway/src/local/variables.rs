@@ -10,12 +10,13 @@ macro_rules! names {
 }
 
 /// Every variable that counts, and the one that names a file instead.
-const NAMES: [(&str, &str); 32] = names! {
+const NAMES: [(&str, &str); 34] = names! {
     "HALYARD_ENV" "HALYARD_MODE" "HALYARD_TEMPLATE" "HALYARD_VERSION" "STACK_NAME" "NODE_ID" "TRUSTED_PEERS" "RATE_LIMITS"
     "LOG_LEVEL" "CORS_ORIGINS" "DATABASE_URL" "DATABASE_PASSWORD" "REDIS_URL" "REDIS_PASSWORD" "AWS_ENDPOINT_URL"
     "AWS_REGION" "AWS_ACCESS_KEY_ID" "AWS_SECRET_ACCESS_KEY" "AWS_SESSION_TOKEN" "TOKEN_SIGNING_KEY" "TOKEN_KEY_SET"
     "ACCOUNT_KEY" "TOKEN_HS256_SECRET" "TOKEN_ISSUER" "TOKEN_AUDIENCE" "MAIL_FROM"
     "MAIL_CONFIGURATION_SET" "PUBLIC_URL" "OUTBOUND_ALLOW_PRIVATE" "ADMIN_USERNAME" "ADMIN_EMAIL" "ADMIN_PASSWORD"
+    "TASK_FUNCTIONS" "AWS_ENDPOINT_URL_LAMBDA"
 };
 
 /// Reads what counts of `given`, files included, and notes what is wrong with the files.

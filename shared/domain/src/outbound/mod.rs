@@ -5,10 +5,12 @@
 
 mod address;
 mod allowed;
+mod functions;
 mod target;
 
 pub use address::{AddressKind, kind_of};
 pub use allowed::{Allowed, InvalidAllowed, refusal_of};
+pub use functions::{Callable, InvalidCallable, is_function, is_qualifier};
 pub use target::{LONGEST_URL, Target};
 
 /// Why a request does not leave.
