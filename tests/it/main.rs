@@ -23,6 +23,7 @@ mod resilience;
 mod round_trips;
 mod schedules;
 mod security;
+mod simulation;
 mod status;
 mod store;
 mod tasks;

@@ -11,10 +11,11 @@ use halyard_cloud::{
     queue::{DeadLetter, Queue, QueueConfig, QueueName, QueueTwin},
     table::{Table, TableName, TableTwin},
 };
+use halyard_config::Vars;
 use halyard_domain::{Clock, Entropy, ManualClock, SystemClock};
 use halyard_gateway::{
     Gateway, GatewayConfig, InvokeConfig, Limits, TrustedPeers,
-    template::{Grants, Inputs, Stack, Template},
+    template::{EnvValue, Grants, Inputs, Stack, Template},
 };
 use halyard_platform::Twins;
 
@@ -235,7 +236,22 @@ fn for_every_function(variables: &[(String, String)]) -> BTreeMap<String, String
     variables.iter().filter(|(name, _)| !by_parameter(name)).cloned().collect()
 }
 
-fn queue_twin(stack: &Stack, clock: &Arc<dyn Clock>) -> QueueTwin {
+/// The template's stack with these values in it.
+pub fn stack(variables: &[(String, String)]) -> Stack {
+    AppBuilder::default().stack(variables).0
+}
+
+/// What a function of the stack is told, and these on top.
+pub fn vars_of(stack: &Stack, function: &str, variables: &[(String, String)]) -> Vars {
+    let own = stack.functions[function].environment.iter().filter_map(|(name, value)| match value {
+        EnvValue::Known(value) => Some((name.clone(), value.clone())),
+        EnvValue::Missing(_) => None,
+    });
+    own.chain(variables.iter().cloned()).collect()
+}
+
+/// The stack's queues.
+pub fn queue_twin(stack: &Stack, clock: &Arc<dyn Clock>) -> QueueTwin {
     let configs = stack.queues.values().map(|queue| QueueConfig {
         name: QueueName(queue.name.clone()),
         visibility: queue.visibility,

@@ -11,7 +11,7 @@ use halyard_platform::{
 };
 use serde_json::Value;
 
-use crate::{app::TestApp, logs::Captured};
+use crate::{app::TestApp, builder::vars_of, logs::Captured};
 
 /// More rounds than any test has work for: a task that comes back for ever ends the test.
 const ROUNDS: usize = 10_000;
@@ -197,11 +197,7 @@ impl TestApp {
     }
 
     fn vars_of(&self, function: &str) -> halyard_config::Vars {
-        let own = self.parts.stack.functions[function].environment.iter().filter_map(|(name, value)| match value {
-            halyard_gateway::template::EnvValue::Known(value) => Some((name.clone(), value.clone())),
-            halyard_gateway::template::EnvValue::Missing(_) => None,
-        });
-        own.chain(self.parts.variables.iter().cloned()).collect()
+        vars_of(&self.parts.stack, function, &self.parts.variables)
     }
 }
 

@@ -23,6 +23,14 @@ const RENEW_EVERY: Duration = Duration::from_secs(1);
 /// # Errors
 /// When the configuration is not usable.
 pub async fn init(host: &Host) -> Result<Function, InitError> {
+    init_with(host, |types| types).await
+}
+
+/// Likewise, with other types of tasks than those that Halyard ships, or more of them.
+///
+/// # Errors
+/// When the configuration is not usable.
+pub async fn init_with(host: &Host, types: impl FnOnce(Registry) -> Registry) -> Result<Function, InitError> {
     let config: WorkerConfig = host.config()?;
     let pool = halyard_store::connect(config.database.url.expose(), config.database.pool_size)
         .map_err(|error| InitError::other(format!("DATABASE_URL: {error}")))?;
@@ -45,7 +53,7 @@ pub async fn init(host: &Host) -> Result<Function, InitError> {
         queues: LaneQueues::from_urls(Lane::ALL.map(|lane| (lane, config.queues.url(lane)))),
         callbacks: CallbackBell::new(host.queue().await?, &config.callbacks.url),
         logs: TaskLogs::new(host.table().await?, TableName(config.tables.task_logs)),
-        registry: Registry::with_tools(&tools),
+        registry: types(Registry::with_tools(&tools)),
         clock: Arc::clone(&host.clock),
         entropy: Arc::clone(&host.entropy),
         lease: config.lease.length,

@@ -7,4 +7,4 @@ mod node;
 mod web;
 
 pub use handler::WorkerFunction;
-pub use init::init;
+pub use init::{init, init_with};

@@ -1,0 +1,108 @@
+//! The platform under simulation: real functions against a real PostgreSQL, everything else in the hands of a seed.
+
+mod actor;
+mod clients;
+mod code;
+mod dice;
+mod host;
+mod invariants;
+mod queue;
+mod request;
+mod rules;
+mod run;
+mod stage;
+mod wire;
+mod world;
+
+use std::rc::Rc;
+
+use halyard_tests::{
+    TestDatabase,
+    environment::{Servers, variable},
+    seed,
+};
+
+use run::{Outcome, run};
+use world::Ground;
+
+/// Does something on a ground of its own, on a runtime of one thread whose clock stands still.
+fn on_ground<T>(work: impl AsyncFnOnce(Rc<Ground>) -> T) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let servers = Servers::from_env();
+        let database = TestDatabase::create(&servers.database_url, seed::start()).await;
+        let ground = Rc::new(Ground::new(database.url(), servers.redis_url));
+        // A clock that is paused leaps to the next timer when the runtime is idle, unless work goes on in another thread: so
+        // timers go off when the world's clock is moved, and only then.
+        let (held, holds) = std::sync::mpsc::channel::<()>();
+        tokio::task::spawn_blocking(move || holds.recv().ok());
+        tokio::time::pause();
+        let done = work(ground).await;
+        tokio::time::resume();
+        drop(held);
+        database.drop_now().await;
+        done
+    })
+}
+
+fn seeds(seeds: impl IntoIterator<Item = u64>) {
+    on_ground(async |ground| {
+        for number in seeds {
+            run(&ground, number).await.expect_good();
+        }
+    });
+}
+
+/// The seeds of `make test`, a quarter at a time: the tests of one process share a database, and cores are there to be used.
+const EACH: u64 = 25;
+
+#[test]
+fn the_first_quarter_of_a_hundred_seeds_holds() {
+    seeds(0..EACH);
+}
+
+#[test]
+fn the_second_quarter_of_a_hundred_seeds_holds() {
+    seeds(EACH..2 * EACH);
+}
+
+#[test]
+fn the_third_quarter_of_a_hundred_seeds_holds() {
+    seeds(2 * EACH..3 * EACH);
+}
+
+#[test]
+fn the_fourth_quarter_of_a_hundred_seeds_holds() {
+    seeds(3 * EACH..4 * EACH);
+}
+
+/// `SIMULATION_SEEDS=5000`, from `SIMULATION_FROM` on: `make simulate`.
+#[test]
+fn many_seeds_hold() {
+    let number = |name| variable(name).map(|text| text.parse::<u64>().expect("a number"));
+    let (from, many) = (number("SIMULATION_FROM").unwrap_or(4 * EACH), number("SIMULATION_SEEDS").unwrap_or(0));
+    seeds(from..from + many);
+}
+
+#[test]
+fn a_seed_runs_the_same_way_twice() {
+    let (once, again) = on_ground(async |ground| {
+        let once = run(&ground, 11).await;
+        // Another one in between, so that what is left of it would be seen.
+        run(&ground, 12).await;
+        (once, run(&ground, 11).await)
+    });
+    for (place, (one, other)) in once.trace.iter().zip(&again.trace).enumerate() {
+        assert_eq!(one, other, "after {:#?}", &once.trace[place.saturating_sub(20)..place]);
+    }
+    assert_eq!(once.trace.len(), again.trace.len());
+}
+
+/// `SIMULATION_SEED=17`: runs it and shows its trace.
+#[test]
+fn replay() {
+    let Some(number) = variable("SIMULATION_SEED") else { return };
+    let outcome: Outcome = on_ground(async |ground| run(&ground, number.parse().expect("a number")).await);
+    eprintln!("{}", outcome.trace.join("\n"));
+    outcome.expect_good();
+}
