@@ -69,7 +69,7 @@ impl Actor {
     }
 
     /// Polls it for as long as it can go on without a word of the stepper.
-    pub async fn run(&mut self, stage: &Stage, may_wait: bool) -> Option<Ended> {
+    pub async fn run(&mut self, stage: &Stage) -> Option<Ended> {
         let mut quiet = 0;
         while quiet < ROUNDS {
             let seen = stage.activity();
@@ -82,7 +82,7 @@ impl Actor {
             tokio::task::yield_now().await;
             if stage.activity() != seen || self.is_woken() {
                 quiet = 0;
-            } else if stage.under_way() > 0 || (may_wait && !stage.has_waiting(self.host)) {
+            } else if stage.under_way() > 0 {
                 stage.changed(seen, |waker| {
                     self.flag.stepper.register(waker);
                     self.is_woken()

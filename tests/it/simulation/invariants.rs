@@ -37,6 +37,8 @@ pub struct Invariants {
     schedules: BTreeSet<Uuid>,
 }
 
+/// The rules are asked for again and again of tables with little in them.
+const SETTINGS: &str = "set jit = off; set plan_cache_mode = force_generic_plan; set max_parallel_workers_per_gather = 0";
 const ROWS: &str = "select id, state, attempt, fence, failures, result::text, error, ended_at from tasks order by id";
 const EVENTS: &str = "select id, task_id, state from task_events where id > $1 order by id";
 const SNAPSHOT: &str = "select pg_snapshot_xmax(pg_current_snapshot())::text";
@@ -48,7 +50,8 @@ fn known(state: &str) -> Result<TaskState, String> {
 impl Invariants {
     /// Nothing seen.
     pub async fn new(url: &str) -> Self {
-        let conn = PgConnection::connect(url).await.expect("a connection");
+        let mut conn = PgConnection::connect(url).await.expect("a connection");
+        sqlx::raw_sql(SETTINGS).execute(&mut conn).await.expect("its settings");
         Self {
             conn,
             rows: BTreeMap::new(),

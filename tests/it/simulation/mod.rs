@@ -3,14 +3,17 @@
 mod actor;
 mod clients;
 mod code;
+mod day;
 mod dice;
 mod host;
 mod invariants;
+mod mutants;
 mod queue;
 mod request;
 mod rules;
 mod run;
 mod stage;
+mod table;
 mod wire;
 mod world;
 
@@ -31,7 +34,7 @@ fn on_ground<T>(work: impl AsyncFnOnce(Rc<Ground>) -> T) -> T {
     runtime.block_on(async {
         let servers = Servers::from_env();
         let database = TestDatabase::create(&servers.database_url, seed::start()).await;
-        let ground = Rc::new(Ground::new(database.url(), servers.redis_url));
+        let ground = Rc::new(Ground::new(database.url()));
         // A clock that is paused leaps to the next timer when the runtime is idle, unless work goes on in another thread: so
         // timers go off when the world's clock is moved, and only then.
         let (held, holds) = std::sync::mpsc::channel::<()>();
@@ -86,16 +89,18 @@ fn many_seeds_hold() {
 
 #[test]
 fn a_seed_runs_the_same_way_twice() {
-    let (once, again) = on_ground(async |ground| {
-        let once = run(&ground, 11).await;
-        // Another one in between, so that what is left of it would be seen.
-        run(&ground, 12).await;
-        (once, run(&ground, 11).await)
+    let number = |name| variable(name).map(|text| text.parse::<u64>().expect("a number"));
+    let from = number("SIMULATION_FROM").unwrap_or(10);
+    on_ground(async |ground| {
+        for seed in from..from + number("SIMULATION_TWICE").unwrap_or(4) {
+            let once = run(&ground, seed).await;
+            let again = run(&ground, seed).await;
+            for (place, (one, other)) in once.trace.iter().zip(&again.trace).enumerate() {
+                assert_eq!(one, other, "seed {seed}, after {:#?}", &once.trace[place.saturating_sub(20)..place]);
+            }
+            assert_eq!(once.trace.len(), again.trace.len());
+        }
     });
-    for (place, (one, other)) in once.trace.iter().zip(&again.trace).enumerate() {
-        assert_eq!(one, other, "after {:#?}", &once.trace[place.saturating_sub(20)..place]);
-    }
-    assert_eq!(once.trace.len(), again.trace.len());
 }
 
 /// `SIMULATION_SEED=17`: runs it and shows its trace.

@@ -21,7 +21,10 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::stage::{HostId, Kind, Passage, Stage};
+use super::{
+    mutants::Mutant,
+    stage::{HostId, Kind, Passage, Stage},
+};
 
 /// One environment's socket.
 pub struct Wire {
@@ -32,7 +35,7 @@ pub struct Wire {
 
 impl Wire {
     /// Before the server that `url` names by the directory of its socket (`postgres://user@%2Fdir/db`).
-    pub fn before(url: &str, stage: &Arc<Stage>, host: HostId) -> Self {
+    pub fn before(url: &str, mutant: Option<Mutant>, stage: &Arc<Stage>, host: HostId) -> Self {
         let (user, rest) = url.split_once("://").expect("a URL").1.split_once('@').expect("a user");
         let (directory, database) = rest.split_once('/').expect("a database");
         let server = PathBuf::from(directory.replace("%2F", "/")).join(".s.PGSQL.5432");
@@ -42,7 +45,7 @@ impl Wire {
         let accepting = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let (server, stage) = (server.clone(), Arc::clone(&stage));
-                tokio::spawn(async move { drop(serve(client, &server, &stage, host).await) });
+                tokio::spawn(async move { drop(serve(client, &server, mutant, &stage, host).await) });
             }
         });
         Self { scratch, database: format!("{user}@{{}}/{database}"), accepting }
@@ -61,14 +64,20 @@ impl Drop for Wire {
     }
 }
 
-async fn serve(mut client: UnixStream, server: &Path, stage: &Arc<Stage>, host: HostId) -> io::Result<()> {
+async fn serve(
+    mut client: UnixStream,
+    server: &Path,
+    mutant: Option<Mutant>,
+    stage: &Arc<Stage>,
+    host: HostId,
+) -> io::Result<()> {
     let opening = stage.aside();
     let mut server = UnixStream::connect(server).await?;
     open(&mut client, &mut server).await?;
     drop(opening);
     let mut known = HashMap::new();
     loop {
-        let (burst, label) = burst(&mut client, &mut known).await?;
+        let (burst, label) = burst(&mut client, mutant, &mut known).await?;
         let entered = match label {
             None => stage.aside(),
             Some(label) => match stage.enter(host, Kind::Statement, label).await {
@@ -132,14 +141,25 @@ async fn message(from: &mut UnixStream, into: &mut Vec<u8>) -> io::Result<u8> {
 }
 
 /// Messages up to the one that the server answers, and what they carry out if that is for the stepper to decide about.
-async fn burst(client: &mut UnixStream, known: &mut HashMap<String, String>) -> io::Result<(Vec<u8>, Option<String>)> {
+async fn burst(
+    client: &mut UnixStream,
+    mutant: Option<Mutant>,
+    known: &mut HashMap<String, String>,
+) -> io::Result<(Vec<u8>, Option<String>)> {
     let (mut burst, mut statement, mut label) = (Vec::new(), None, None);
     loop {
         let start = burst.len() + 5;
         match message(client, &mut burst).await? {
             b'P' => {
                 let (name, rest) = text(&burst[start..]);
-                known.insert(name, text(rest).0);
+                let (sql, rest) = text(rest);
+                if let Some(mutant) = mutant.filter(|mutant| sql.contains(mutant.from)) {
+                    let parse = [name.as_bytes(), &[0], sql.replace(mutant.from, mutant.to).as_bytes(), &[0], rest].concat();
+                    burst.truncate(start - 4);
+                    burst.extend_from_slice(&u32::try_from(parse.len() + 4).unwrap_or_default().to_be_bytes());
+                    burst.extend_from_slice(&parse);
+                }
+                known.insert(name, sql);
             }
             b'B' => statement = Some(text(text(&burst[start..]).1).0),
             b'E' => label = statement.as_ref().and_then(|name| known.get(name)).and_then(|sql| subject(sql)),

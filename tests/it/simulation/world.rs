@@ -25,31 +25,36 @@ use super::{
     dice::Dice,
     host::{HostClock, Life, Slot, twins},
     invariants::Invariants,
+    mutants::Mutant,
     queue::StagedQueue,
     request::Request,
     stage::{Kind, Passage, Stage, Waiting},
+    table::PromptTable,
     wire::Wire,
 };
 
 /// The lanes' queues.
 pub const LANES: [&str; 4] = ["halyard-high", "halyard-default", "halyard-low", "halyard-long"];
 
+/// Redis is down, whatever is asked of it: what it holds is no part of what is looked at here.
+const NO_REDIS: &str = "redis+unix:///nowhere/redis.sock";
+
 /// What runs of one process share.
+#[derive(Clone)]
 pub struct Ground {
     pub url: String,
-    pub redis_url: String,
     pub stack: Stack,
-    pub namespace: String,
     /// Is the trace printed as it grows? For a run that hangs.
     pub aloud: bool,
+    /// What is wrong with the platform on purpose.
+    pub mutant: Option<Mutant>,
 }
 
 impl Ground {
     /// On a database that is there.
-    pub fn new(url: String, redis_url: String) -> Self {
-        let namespace = format!("simulation-{}", std::process::id());
-        let stack = builder::stack(&seed::variables(&url, &redis_url, &namespace));
-        Self { url, redis_url, stack, namespace, aloud: variable("SIMULATION_ALOUD").is_some() }
+    pub fn new(url: String) -> Self {
+        let stack = builder::stack(&seed::variables(&url, NO_REDIS, "simulation"));
+        Self { url, stack, aloud: variable("SIMULATION_ALOUD").is_some(), mutant: None }
     }
 }
 
@@ -89,7 +94,7 @@ impl World {
         let tables = ground.stack.tables.values().map(|table| TableName(table.name.clone()));
         let twins = Twins {
             queue: Arc::new(queues.clone()),
-            table: Arc::new(TableTwin::in_memory(tables).expect("tables in memory")),
+            table: Arc::new(PromptTable(TableTwin::in_memory(tables).expect("tables in memory"))),
             mail: Arc::new(MailTwin::in_memory(shared, Vec::new()).expect("mailboxes in memory")),
         };
         let slots = SLOTS.iter().map(|(name, function, limit)| Slot::new(name, function, *limit)).collect();
@@ -130,11 +135,11 @@ impl World {
         self.lives += 1;
         let slot = &mut self.slots[slot];
         slot.lives += 1;
-        let wire = Wire::before(&self.ground.url, &self.stage, id);
+        let wire = Wire::before(&self.ground.url, self.ground.mutant, &self.stage, id);
         let queue = StagedQueue { twin: self.queues.clone(), stage: Arc::clone(&self.stage), host: id };
         let queue = Arc::new(queue);
         let clock = HostClock { world: Arc::clone(&self.clock), skew: Arc::clone(&slot.skew) };
-        let mut variables = seed::variables(&wire.url(), &self.ground.redis_url, &self.ground.namespace);
+        let mut variables = seed::variables(&wire.url(), NO_REDIS, "simulation");
         variables.extend([("NODE_ID".to_owned(), slot.name.to_owned()), ("RATE_LIMITS".to_owned(), "off".to_owned())]);
         let vars = builder::vars_of(&self.ground.stack, slot.function, &variables);
         let twins = twins(&queue, &self.twins);
@@ -209,10 +214,8 @@ impl World {
 
     /// Lets one of those go on that are under way.
     pub async fn run(&mut self, place: usize) -> Result<(), String> {
-        // Only a worker waits for time to pass.
-        let may_wait = !self.actors[place].name.starts_with("worker");
         let stage = Arc::clone(&self.stage);
-        let Some(ended) = self.actors[place].run(&stage, may_wait).await else { return Ok(()) };
+        let Some(ended) = self.actors[place].run(&stage).await else { return Ok(()) };
         let actor = self.actors.remove(place);
         match ended {
             Ended::Done(how) => self.tell(format!("{} ends: {how}", actor.name)),
@@ -240,7 +243,7 @@ impl World {
                     settle(&self.stage).await;
                 } else {
                     let stage = Arc::clone(&self.stage);
-                    self.actors[place].run(&stage, false).await;
+                    self.actors[place].run(&stage).await;
                 }
                 self.kill(self.actors[place].slot).await;
                 Ok(())

@@ -185,6 +185,8 @@ impl<'a> Batch<'a> {
             }
             let wake = self.next_wake();
             tokio::select! {
+                // Of what is ready at once always the same comes first, so that a simulated run can be replayed.
+                biased;
                 Some(done) = &mut statement, if busy => {
                     busy = false;
                     self.digest(done);

@@ -1,6 +1,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures::future::join_all;
+use halyard_domain::{Clock as _, SystemClock};
 use halyard_tests::{
     Actor, Cluster,
     cluster::{Node, Role},
@@ -8,7 +9,9 @@ use halyard_tests::{
     wait,
 };
 
-use super::{submit_lasting, until_ended, until_leases_expire, until_running, worker_of};
+use serde_json::json;
+
+use super::{A_BEAT, submit_lasting, until_ended, until_leases_expire, until_running, worker_of};
 
 const ENDS: &str = "select count(*) from task_events where state = 'completed'";
 
@@ -37,6 +40,56 @@ async fn the_task_of_a_killed_worker_is_completed_by_another() {
     assert_eq!((task["status"].as_str(), worker_of(&task)), (Some("completed"), "worker-2"), "{task}");
     assert_eq!(task["result"]["attempt"], 2, "{task}");
     assert_eq!(cluster.count(ENDS).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_task_of_a_killed_worker_goes_on_elsewhere_from_its_checkpoint() {
+    let cluster = Cluster::builder().lease_seconds(3).prepare().await;
+    let api = cluster.start(Role::Api, "api-1");
+    let user = cluster.admin(&api).await;
+    let mut worker = cluster.start(Role::Worker, "worker-1");
+    let rows: Vec<_> = (0..50).map(|n| json!({"x": n, "y": 3 * n + 1})).collect();
+    let data = json!({"model_type": "linear_regression", "dataset": rows, "hyperparameters": {"epochs": 100_000}});
+    let id = user.submit(json!({"task_type": "machine_learning_training", "data": data, "timeout": 3_600})).await;
+    let saved = "select count(*) from tasks where checkpoint is not null";
+    wait::until("a checkpoint", Duration::from_secs(60), async || (cluster.count(saved).await == 1).then_some(())).await;
+    worker.kill();
+    until_leases_expire(&cluster, 1).await;
+    let _second = cluster.start(Role::Worker, "worker-2");
+    let _beat = cluster.start(Role::Beat, "beat-1");
+    let path = format!("/tasks/logs/{id}");
+    wait::until("the second attempt to go on", Duration::from_secs(100), async || {
+        user.get(&path).await.text().contains("goes on after epoch").then_some(())
+    })
+    .await;
+    let task = user.task(&id).await;
+    assert_eq!(worker_of(&task), "worker-2", "{task}");
+    user.post(&format!("/tasks/cancel/{id}"), json!({"force": true})).await.expect(200);
+    assert_eq!(until_ended(&user, &id).await["status"], "cancelled");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_beat_killed_in_the_middle_of_a_schedule_leaves_the_run_to_the_next_which_makes_it_once() {
+    let cluster = Cluster::prepare().await;
+    let api = cluster.start(Role::Api, "api-1");
+    let user = cluster.admin(&api).await;
+    let when = json!({"type": "once", "at": SystemClock.now() + chrono::Duration::seconds(30)});
+    let body = json!({"task_type": "sample", "data": {}, "schedule": when});
+    user.post("/tasks/schedule", body).await.expect(200);
+    let mut holder = cluster.connect().await;
+    // The run is decided about, and cannot be written.
+    sqlx::raw_sql("begin; lock table schedule_runs in exclusive mode").execute(&mut holder).await.expect("a lock");
+    let mut beat = cluster.spawn(Role::Beat, "beat-1");
+    let waits = "select count(*) from pg_stat_activity
+                 where wait_event_type = 'Lock' and datname = current_database() and query like '%schedule_runs%'";
+    wait::until("the beat to wait", A_BEAT, async || (cluster.count(waits).await == 1).then_some(())).await;
+    beat.kill();
+    sqlx::raw_sql("rollback").execute(&mut holder).await.expect("no lock");
+    let _second = cluster.start(Role::Beat, "beat-2");
+    let runs = "select count(*) from schedule_runs";
+    wait::until("the run", A_BEAT, async || (cluster.count(runs).await == 1).then_some(())).await;
+    assert_eq!(cluster.count("select count(*) from tasks").await, 1);
+    assert_eq!(cluster.count("select count(*) from schedules where next_at is not null").await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
