@@ -4,6 +4,7 @@ PORT ?= 8000
 DATA_DIR ?= .local
 MODE ?= standard
 PROFILE ?= release
+SEEDS ?= 5000
 EMULATED_DIR ?= $(DATA_DIR)/emulated
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
@@ -11,7 +12,7 @@ HALYARD := $(TARGET)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/halyard
 SERVE := --port $(PORT) --data-dir $(DATA_DIR) --mode $(MODE)
 
 .PHONY: docker-up docker-down docker-restart test-docker test-containers backup restore package emulated-up emulated-down test-emulated
-.PHONY: help run up down demo build check test unit lint fmt bench audit sqlx-prepare deps watch
+.PHONY: help run up down demo build check test simulate unit lint fmt bench audit sqlx-prepare deps watch
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +48,10 @@ unit: ## Tests of everything but the integration crate
 
 test: ## Everything: lints, the template, every test against real servers
 	@scripts/test
+
+simulate: ## Thousands of seeds of the simulation, and the faults that they must find (SEEDS=5000, SEED=17 replays one)
+	@SIMULATION_SEEDS=$(if $(SEED),0,$(SEEDS)) SIMULATION_SEED=$(SEED) SIMULATION_MUTANTS=$(if $(SEED),,all) SKIP_LINT=1 \
+		scripts/test --profile simulation
 
 lint: ## Format, clippy, the template
 	@scripts/lint

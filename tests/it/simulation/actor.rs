@@ -83,11 +83,12 @@ impl Actor {
             if stage.activity() != seen || self.is_woken() {
                 quiet = 0;
             } else if stage.under_way() > 0 {
-                stage.changed(seen, |waker| {
-                    self.flag.stepper.register(waker);
-                    self.is_woken()
-                })
-                .await;
+                stage
+                    .changed(seen, |waker| {
+                        self.flag.stepper.register(waker);
+                        self.is_woken()
+                    })
+                    .await;
             } else {
                 quiet += 1;
             }

@@ -13,7 +13,7 @@ impl World {
     /// The next request.
     pub fn request(&self) -> Request {
         let user = self.dice.one(&USERS);
-        let weights = [30, 8, 10, 12, 6, 4, 6, 2, 3, 2, 3, 6, 4, 2];
+        let weights = [26, 8, 10, 14, 8, 4, 6, 2, 3, 3, 3, 6, 5, 2];
         match self.dice.weighted(&weights) {
             0 => Request::post(user, "/tasks/submit", self.task(true)),
             1 => Request::post(user, "/tasks/batch", self.batch()),
@@ -107,7 +107,8 @@ impl World {
         let graph = self.dice.chance(700);
         for number in 0..steps.len() {
             steps[number]["name"] = format!("step {number}").into();
-            let before: Vec<String> = (0..number).filter(|_| self.dice.chance(500)).map(|n| format!("step {n}")).collect();
+            let before: Vec<String> =
+                (0..number).filter(|_| self.dice.chance(500)).map(|n| format!("step {n}")).collect();
             let waits = if graph { !before.is_empty() } else { number > 0 };
             if graph {
                 steps[number]["depends_on"] = before.into();
@@ -125,7 +126,9 @@ impl World {
         let zone = dice.one(&["UTC", "Europe/Berlin", "America/New_York"]);
         let when = match dice.below(3) {
             0 => json!({"type": "interval", "seconds": dice.one(&[60, 90, 300])}),
-            1 => json!({"type": "cron", "expression": dice.one(&["*/5 * * * *", "* * * * *", "30 * * * *"]), "timezone": zone}),
+            1 => {
+                json!({"type": "cron", "expression": dice.one(&["*/5 * * * *", "* * * * *", "30 * * * *"]), "timezone": zone})
+            }
             _ => json!({"type": "once", "at": self.now() + chrono::Duration::seconds(dice.one(&[30, 600]))}),
         };
         json!({
@@ -140,7 +143,9 @@ impl World {
         if ids.is_empty() {
             return Request::post(user, "/tasks/submit", self.task(true));
         }
-        let path = format!("/tasks/{what}/{}", ids[self.dice.below(ids.len())]);
+        // Half of the time it is a late one.
+        let from = if self.dice.chance(500) { ids.len() / 2 } else { 0 };
+        let path = format!("/tasks/{what}/{}", ids[from + self.dice.below(ids.len() - from)]);
         let method = if what == "status" { "GET" } else { "POST" };
         Request { user, method, path, body }
     }

@@ -82,9 +82,7 @@ impl Life {
         let start = async || match self.kind {
             "TasksFunction" => halyard_fn_tasks::init(&self.host).await,
             "BeatFunction" => halyard_fn_beat::init(&self.host).await,
-            _ => {
-                halyard_fn_worker::init_with(&self.host, |types| code::types(types, &self.stage, self.id)).await
-            }
+            _ => halyard_fn_worker::init_with(&self.host, |types| code::types(types, &self.stage, self.id)).await,
         };
         self.function.get_or_init(async || start().await.expect("a function")).await
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
-use halyard_domain::task::TaskState;
+use halyard_domain::{ScheduleId, TaskId, WorkflowId, task::TaskState};
 use serde_json::Value;
 use sqlx::{Connection as _, PgConnection};
 use uuid::Uuid;
@@ -33,12 +33,13 @@ pub struct Invariants {
     /// Nothing has been written since.
     snapshot: String,
     accepted: BTreeSet<Uuid>,
-    workflows: BTreeSet<Uuid>,
-    schedules: BTreeSet<Uuid>,
+    workflows: BTreeSet<WorkflowId>,
+    schedules: BTreeSet<ScheduleId>,
 }
 
 /// The rules are asked for again and again of tables with little in them.
-const SETTINGS: &str = "set jit = off; set plan_cache_mode = force_generic_plan; set max_parallel_workers_per_gather = 0";
+const SETTINGS: &str =
+    "set jit = off; set plan_cache_mode = force_generic_plan; set max_parallel_workers_per_gather = 0";
 const ROWS: &str = "select id, state, attempt, fence, failures, result::text, error, ended_at from tasks order by id";
 const EVENTS: &str = "select id, task_id, state from task_events where id > $1 order by id";
 const SNAPSHOT: &str = "select pg_snapshot_xmax(pg_current_snapshot())::text";
@@ -65,17 +66,17 @@ impl Invariants {
     }
 
     /// Tasks that are there.
-    pub fn tasks(&self) -> Vec<Uuid> {
-        self.rows.keys().copied().collect()
+    pub fn tasks(&self) -> Vec<TaskId> {
+        self.rows.keys().copied().map(TaskId).collect()
     }
 
     /// Workflows that clients know of.
-    pub fn workflows(&self) -> Vec<Uuid> {
+    pub fn workflows(&self) -> Vec<WorkflowId> {
         self.workflows.iter().copied().collect()
     }
 
     /// Schedules that clients know of.
-    pub fn schedules(&self) -> Vec<Uuid> {
+    pub fn schedules(&self) -> Vec<ScheduleId> {
         self.schedules.iter().copied().collect()
     }
 
@@ -84,13 +85,13 @@ impl Invariants {
         if status != 200 {
             return;
         }
-        let id = |value: &Value| value.as_str().and_then(|text| text.parse::<Uuid>().ok());
+        let task = |value: &Value| value.as_str().and_then(|text| text.parse().ok()).map(|TaskId(id)| id);
         let data = &body["data"];
-        self.accepted.extend(id(&data["task_id"]));
-        self.accepted.extend(data["task_ids"].as_array().into_iter().flatten().filter_map(id));
-        self.accepted.extend(data["tasks"].as_array().into_iter().flatten().filter_map(|task| id(&task["task_id"])));
-        self.workflows.extend(id(&data["workflow_id"]));
-        self.schedules.extend(id(&data["schedule_id"]));
+        self.accepted.extend(task(&data["task_id"]));
+        self.accepted.extend(data["task_ids"].as_array().into_iter().flatten().filter_map(task));
+        self.accepted.extend(data["tasks"].as_array().into_iter().flatten().filter_map(|new| task(&new["task_id"])));
+        self.workflows.extend(data["workflow_id"].as_str().and_then(|text| text.parse::<WorkflowId>().ok()));
+        self.schedules.extend(data["schedule_id"].as_str().and_then(|text| text.parse::<ScheduleId>().ok()));
     }
 
     /// Looks at everything, if anything was written since.

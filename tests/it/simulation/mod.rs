@@ -1,4 +1,27 @@
-//! The platform under simulation: real functions against a real PostgreSQL, everything else in the hands of a seed.
+//! The platform under simulation: the real functions against a real PostgreSQL, everything else in the hands of a seed.
+//!
+//! * **The stepper** ([`run`]) polls what is under way (requests, batches of doorbells, beats: [`actor`]), one at a time, on a
+//!   runtime of one thread. Every statement, every call of a queue and every step of a task's code waits on the [`stage`] until
+//!   the stepper lets it go. So one call is under way at a time, what the database sees is one sequence, and the seed decides
+//!   which. Between two steps everything stands still.
+//! * **Statements** are held up on the [`wire`]: each environment has a socket of its own before the server's. So nothing in
+//!   the platform knows of the simulation, every statement is a step, also those of one function that takes several, and a
+//!   fault is what it is in production, a connection that breaks. A hook in `halyard_store::within` would see neither what beat
+//!   asks (it has a time limit for each step instead) nor what happens between two statements inside.
+//! * **Faults**: a call is refused, or carried out and its answer lost, or carried out and its environment killed; an
+//!   environment is killed between two calls, or gets no time for longer than its leases last; messages come twice or late,
+//!   queues forget, beats overlap, hosts' clocks are wrong by up to 75 s.
+//! * **Time** is the world's [`ManualClock`](halyard_domain::ManualClock), for the functions and for SQL. The runtime's clock is
+//!   paused and moved along with it, never by itself: time limits, lease renewals and the ends of invocations come by virtual
+//!   time as well.
+//! * **Randomness** is [`Entropy`](halyard_domain::Entropy) with the seed: one for the platform, one for the stepper. A seed
+//!   runs the same way twice; a test compares the traces.
+//! * **After every step** that wrote anything: [`invariants`] and [`rules`]. After the last one: peace. Faults end, the beat
+//!   fires, workers hear, time passes, and everything must come to exactly one end.
+//! * [`mutants`] are the platform with a fault in one statement, made on the wire: the seeds must find them.
+//!
+//! Redis is down throughout. What is not looked at: accounts and sessions, the posts of webhooks (that they are owed is),
+//! uploads.
 
 mod actor;
 mod clients;

@@ -86,7 +86,8 @@ impl Queue for StagedQueue {
         timeout: Duration,
     ) -> Result<(), QueueError> {
         let label = format!("change the visibility in {queue}");
-        self.staged(Kind::Queue, label, async |twin, _| twin.change_visibility(queue, receipt_handle, timeout).await).await
+        self.staged(Kind::Queue, label, async |twin, _| twin.change_visibility(queue, receipt_handle, timeout).await)
+            .await
     }
 
     async fn purge(&self, queue: &QueueName) -> Result<(), QueueError> {

@@ -26,7 +26,8 @@ impl Request {
 
     /// The event.
     pub fn event(&self, now: DateTime<Utc>) -> ApiGatewayV2httpRequest {
-        let (role, grants) = if self.user == 1 { (Role::Admin, vec!["*".to_owned()]) } else { (Role::User, Vec::new()) };
+        let (role, grants) =
+            if self.user == 1 { (Role::Admin, vec!["*".to_owned()]) } else { (Role::User, Vec::new()) };
         let principal = Principal {
             user_id: UserId(self.user),
             username: format!("user-{}", self.user),

@@ -35,6 +35,9 @@ const STEPS: (usize, usize) = (60, 90);
 /// Rounds of peace until nothing may be left.
 const ROUNDS: usize = 120;
 
+/// How the label of the statement begins that commits the ends of attempts.
+const FINISH: &str = "with given as ( select g.*, c.now from";
+
 /// Runs a seed.
 pub async fn run(ground: &Rc<Ground>, seed: u64) -> Outcome {
     ground.clear().await;
@@ -56,6 +59,7 @@ enum Step {
     Beat,
     Wait,
     Kill,
+    Stall,
     Purge,
     Skew,
 }
@@ -73,8 +77,11 @@ impl World {
     }
 
     async fn step(&mut self, weather: usize) -> Result<(), String> {
-        let waiting = self.stage.waiting();
-        let woken: Vec<usize> = (0..self.actors.len()).filter(|place| self.actors[*place].is_woken()).collect();
+        let stalled = self.stalled();
+        let hosts: Vec<_> = self.actors.iter().filter(|a| Some(a.slot) == stalled).map(|a| a.host).collect();
+        let waiting: Vec<_> = self.stage.waiting().into_iter().filter(|call| !hosts.contains(&call.host)).collect();
+        let can_go_on = |place: &usize| self.actors[*place].is_woken() && Some(self.actors[*place].slot) != stalled;
+        let woken: Vec<usize> = (0..self.actors.len()).filter(can_go_on).collect();
         let rung = self.rung().await;
         let free = |function| usize::from(self.idle(function).is_some());
         let options = [
@@ -85,6 +92,7 @@ impl World {
             (Step::Beat, 4 * free("BeatFunction")),
             (Step::Wait, 30),
             (Step::Kill, if weather == 0 || self.actors.is_empty() { 0 } else { 2 }),
+            (Step::Stall, if stalled.is_none() && self.working().is_some() { 6 } else { 0 }),
             (Step::Purge, if weather == 0 { 0 } else { 1 }),
             (Step::Skew, if weather == 0 { 0 } else { 2 }),
         ];
@@ -111,6 +119,7 @@ impl World {
             }
             Step::Wait => self.wait().await,
             Step::Kill => self.kill(self.actors[self.dice.below(self.actors.len())].slot).await,
+            Step::Stall => self.stall().await?,
             Step::Purge => self.purge().await,
             Step::Skew => {
                 let slot = self.dice.below(self.slots.len());
@@ -118,6 +127,52 @@ impl World {
                 self.tell(format!("the clock of {} is {skew} ms wrong", self.slots[slot].name));
                 self.slots[slot].skew.store(skew, std::sync::atomic::Ordering::SeqCst);
             }
+        }
+        Ok(())
+    }
+
+    /// The place that gets no time at this step.
+    fn stalled(&mut self) -> Option<usize> {
+        let (slot, left) = self.stalled?;
+        self.stalled = (left > 0).then(|| (slot, left - 1));
+        Some(slot)
+    }
+
+    /// A worker whose tasks run.
+    fn working(&self) -> Option<usize> {
+        let of_tasks = |call: &Waiting| call.kind == Kind::Code || call.label.contains(FINISH);
+        let waiting: Vec<_> = self.stage.waiting().into_iter().filter(of_tasks).collect();
+        let call = waiting.get(self.dice.below(waiting.len()))?;
+        self.actors.iter().find(|actor| actor.host == call.host).map(|actor| actor.slot)
+    }
+
+    /// A worker gets no time for longer than its leases last; a beat takes its tasks away, and others begin with them.
+    async fn stall(&mut self) -> Result<(), String> {
+        let Some(slot) = self.working() else { return Ok(()) };
+        self.tell(format!("{} stalls", self.slots[slot].name));
+        self.stalled = Some((slot, self.dice.below(40)));
+        self.advance(Duration::seconds(16)).await;
+        if let Some(beat) = self.idle("BeatFunction") {
+            self.beat(beat);
+            self.as_far_as_code().await?;
+        }
+        for queue in self.rung().await {
+            if let Some(worker) = self.idle("WorkerFunction") {
+                self.hear(worker, queue);
+                self.as_far_as_code().await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What was begun last goes on until it ends, or a task's code is to move.
+    async fn as_far_as_code(&mut self) -> Result<(), String> {
+        let last = self.actors.len() - 1;
+        let host = self.actors[last].host;
+        self.run(last).await?;
+        while let Some(call) = self.stage.waiting().into_iter().find(|c| c.host == host && c.kind != Kind::Code) {
+            self.let_go(&call, Passage::Through).await?;
+            self.invariants.check().await?;
         }
         Ok(())
     }

@@ -154,7 +154,8 @@ async fn burst(
                 let (name, rest) = text(&burst[start..]);
                 let (sql, rest) = text(rest);
                 if let Some(mutant) = mutant.filter(|mutant| sql.contains(mutant.from)) {
-                    let parse = [name.as_bytes(), &[0], sql.replace(mutant.from, mutant.to).as_bytes(), &[0], rest].concat();
+                    let parse =
+                        [name.as_bytes(), &[0], sql.replace(mutant.from, mutant.to).as_bytes(), &[0], rest].concat();
                     burst.truncate(start - 4);
                     burst.extend_from_slice(&u32::try_from(parse.len() + 4).unwrap_or_default().to_be_bytes());
                     burst.extend_from_slice(&parse);

@@ -68,6 +68,8 @@ pub struct World {
     pub actors: Vec<Actor>,
     pub invariants: Invariants,
     pub trace: Vec<String>,
+    /// A place whose environment gets no time, and for how many steps.
+    pub stalled: Option<(usize, usize)>,
     ground: Rc<Ground>,
     entropy: Arc<Entropy>,
     twins: Twins,
@@ -107,6 +109,7 @@ impl World {
             actors: Vec::new(),
             invariants: Invariants::new(&ground.url).await,
             trace: Vec::new(),
+            stalled: None,
             ground: Rc::clone(ground),
             entropy: Arc::new(Entropy::seeded(number)),
             twins,
@@ -182,7 +185,8 @@ impl World {
             };
             let mut event = SqsEvent::default();
             event.records = received.iter().map(record).collect();
-            let Ok(Answer::Sqs(answer)) = life.function().await.invoke(Event::Sqs(event), life.invocation()).await else {
+            let Ok(Answer::Sqs(answer)) = life.function().await.invoke(Event::Sqs(event), life.invocation()).await
+            else {
                 return Ended::Done("the invocation failed".to_owned());
             };
             let failed: Vec<&str> = answer.batch_item_failures.iter().map(|f| f.item_identifier.as_str()).collect();
