@@ -85,7 +85,7 @@ impl World {
         (0..2 + self.dice.below(4)).map(|_| self.task(false)).collect()
     }
 
-    fn workflow(&self, name: &str, tasks: Vec<Value>) -> Value {
+    fn workflow(&self, name: &str, tasks: &[Value]) -> Value {
         let mut workflow = json!({
             name: name, "tasks": tasks, "failure_strategy": self.dice.one(&["stop_on_error", "continue"]),
         });
@@ -96,7 +96,7 @@ impl World {
     }
 
     fn batch(&self) -> Value {
-        let mut batch = self.workflow("batch_name", self.steps());
+        let mut batch = self.workflow("batch_name", &self.steps());
         batch["execution_mode"] = self.dice.one(&["parallel", "sequential"]).into();
         batch
     }
@@ -105,20 +105,20 @@ impl World {
     fn chain(&self) -> Value {
         let mut steps = self.steps();
         let graph = self.dice.chance(700);
-        for number in 0..steps.len() {
-            steps[number]["name"] = format!("step {number}").into();
+        for (number, step) in steps.iter_mut().enumerate() {
+            step["name"] = format!("step {number}").into();
             let before: Vec<String> =
                 (0..number).filter(|_| self.dice.chance(500)).map(|n| format!("step {n}")).collect();
             let waits = if graph { !before.is_empty() } else { number > 0 };
             if graph {
-                steps[number]["depends_on"] = before.into();
+                step["depends_on"] = before.into();
             }
             // A long task's input must be rows.
-            if waits && steps[number]["task_type"] == "sample" && self.dice.chance(500) {
-                steps[number]["input_from"] = "previous".into();
+            if waits && step["task_type"] == "sample" && self.dice.chance(500) {
+                step["input_from"] = "previous".into();
             }
         }
-        self.workflow("chain_name", steps)
+        self.workflow("chain_name", &steps)
     }
 
     fn schedule(&self) -> Value {

@@ -61,7 +61,7 @@ impl World {
     /// What a minute brings: mostly a beat.
     async fn minute(&mut self) -> Result<(), String> {
         match self.dice.below(100) {
-            0..4 => return Ok(self.tell("the beat is left out")),
+            0..4 => self.tell("the beat is left out"),
             4..8 => self.two_beats().await?,
             8..12 => self.beat_that_dies().await?,
             _ => self.beat(self.idle("BeatFunction").unwrap_or_default()),
@@ -88,7 +88,7 @@ impl World {
         self.stage.set_free(false);
         self.beat(self.idle("BeatFunction").unwrap_or_default());
         self.run(self.actors.len() - 1).await?;
-        for left in (0..1 + self.dice.below(10)).rev() {
+        for left in (0..=self.dice.below(10)).rev() {
             let Some(call) = self.any_call() else { break };
             self.let_go(&call, if left == 0 { Passage::Vanish } else { Passage::Through }).await?;
         }

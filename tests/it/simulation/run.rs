@@ -93,7 +93,7 @@ impl World {
             (Step::Wait, 30),
             (Step::Kill, if weather == 0 || self.actors.is_empty() { 0 } else { 2 }),
             (Step::Stall, if stalled.is_none() && self.working().is_some() { 6 } else { 0 }),
-            (Step::Purge, if weather == 0 { 0 } else { 1 }),
+            (Step::Purge, usize::from(weather > 0)),
             (Step::Skew, if weather == 0 { 0 } else { 2 }),
         ];
         match options[self.dice.weighted(&options.map(|(_, weight)| weight))].0 {

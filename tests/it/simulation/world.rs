@@ -170,7 +170,7 @@ impl World {
             let body = serde_json::from_slice(body.as_ref()).unwrap_or(Value::Null);
             Ended::Answered { asked: request.to_string(), status, body }
         };
-        self.begin(slot, asked, future.boxed_local());
+        self.begin(slot, &asked, future.boxed_local());
     }
 
     /// A worker looks into a queue.
@@ -197,7 +197,7 @@ impl World {
             }
             Ended::Done(format!("{} of {} done", handles.len(), received.len()))
         };
-        self.begin(slot, format!("hears {queue}"), future.boxed_local());
+        self.begin(slot, &format!("hears {queue}"), future.boxed_local());
     }
 
     /// The beat fires.
@@ -207,10 +207,10 @@ impl World {
             let answer = life.function().await.invoke(Event::Plain(Value::Null), life.invocation()).await;
             Ended::Done(if answer.is_ok() { "all done".to_owned() } else { "a step failed".to_owned() })
         };
-        self.begin(slot, "beats".to_owned(), future.boxed_local());
+        self.begin(slot, "beats", future.boxed_local());
     }
 
-    fn begin(&mut self, slot: usize, what: String, future: futures::future::LocalBoxFuture<'static, Ended>) {
+    fn begin(&mut self, slot: usize, what: &str, future: futures::future::LocalBoxFuture<'static, Ended>) {
         let (host, name) = (self.life(slot).id, self.slots[slot].name);
         self.tell(format!("{name} {what}"));
         self.actors.push(Actor::new(slot, host, name.to_owned(), future));
@@ -221,6 +221,8 @@ impl World {
         let stage = Arc::clone(&self.stage);
         let Some(ended) = self.actors[place].run(&stage).await else { return Ok(()) };
         let actor = self.actors.remove(place);
+        // It may have given up what is under way.
+        settle(&stage).await;
         match ended {
             Ended::Done(how) => self.tell(format!("{} ends: {how}", actor.name)),
             Ended::Answered { asked, status, body } => {

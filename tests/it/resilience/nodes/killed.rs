@@ -52,8 +52,7 @@ async fn a_long_task_of_a_killed_worker_goes_on_elsewhere_from_its_checkpoint() 
     let data = json!({"model_type": "linear_regression", "dataset": rows, "hyperparameters": {"epochs": 100_000}});
     let id = user.submit(json!({"task_type": "machine_learning_training", "data": data, "timeout": 3_600})).await;
     let saved = "select count(*) from tasks where checkpoint is not null";
-    wait::until("a checkpoint", Duration::from_secs(60), async || (cluster.count(saved).await == 1).then_some(()))
-        .await;
+    wait::until("a checkpoint", Duration::from_mins(1), async || (cluster.count(saved).await == 1).then_some(())).await;
     worker.kill();
     until_leases_expire(&cluster, 1).await;
     let _second = cluster.start(Role::Worker, "worker-2");
