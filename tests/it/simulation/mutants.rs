@@ -42,8 +42,8 @@ const MUTANTS: [Mutant; 12] = [
     ),
     mutant(
         "concurrency keys do not limit",
-        "else least($2, concurrency_room(groups.user_id, groups.key, groups.most)) end",
-        "else $2 end",
+        "then least($2, concurrency_room(groups.user_id, groups.key, groups.most))",
+        "then $2",
     ),
     mutant(
         "cancelled tasks are not counted",
