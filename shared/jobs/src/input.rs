@@ -37,10 +37,6 @@ impl From<InputError> for InvalidInput {
 
 /// Decodes `data`; an error names the place by its JSON pointer.
 pub fn decode<T: DeserializeOwned>(data: &RawValue) -> Result<T, InvalidInput> {
-    // The path costs bookkeeping for each field, so it is asked for only once something is known to be wrong.
-    if let Ok(decoded) = serde_json::from_str(data.get()) {
-        return Ok(decoded);
-    }
     let mut json = serde_json::Deserializer::from_str(data.get());
     serde_path_to_error::deserialize(&mut json)
         .map_err(|error| describe(error.path(), &error.inner().to_string()).into())
