@@ -5,15 +5,18 @@ import os
 import pathlib
 import re
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
 import zipfile
 
+import deflate
+
 # The most that a zip may have, in bytes: docs/adr/0021-small-functions.md.
 LARGE = 6_000_000
-# The earliest that a zip can say; what tells two zips of the same program apart must not be when they were made.
-EPOCH = (1980, 1, 1, 0, 0, 0)
+# The earliest that a zip can say, 1980-01-01; what tells two zips of the same program apart must not be when they were made.
+EPOCH = (0, 1 << 5 | 1)
 
 
 def main():
@@ -39,21 +42,33 @@ def pack(binary, options):
     if not program.is_file():
         sys.exit(f"halyard: {program} was not built")
     seen = program.stat()
-    made_of = f"{program.resolve()} {seen.st_size} {seen.st_mtime_ns}\n"
+    made_of = f"{program.resolve()} {seen.st_size} {seen.st_mtime_ns} deflate {deflate.__version__}\n"
     if target.is_file() and stamp.is_file() and stamp.read_text() == made_of:
         return
     with tempfile.TemporaryDirectory() as scratch:
         bootstrap = pathlib.Path(scratch, "bootstrap")
         strip(program, bootstrap, options.machine)
         check_libc(bootstrap, binary, options.glibc)
-        entry = zipfile.ZipInfo("bootstrap", EPOCH)
-        entry.create_system, entry.external_attr = 3, 0o100755 << 16
-        entry.compress_type = zipfile.ZIP_DEFLATED
         new = target.with_suffix(".new")
-        with zipfile.ZipFile(new, "w") as packed:
-            packed.writestr(entry, bootstrap.read_bytes(), compresslevel=9)
+        new.write_bytes(zipped(b"bootstrap", bootstrap.read_bytes()))
+        with zipfile.ZipFile(new) as packed:
+            if packed.testzip() is not None:
+                sys.exit(f"halyard: {new} cannot be read again")
     os.replace(new, target)
     stamp.write_text(made_of)
+
+
+def zipped(name, data):
+    """One executable file. Packed by libdeflate, whose result is 3 % smaller than zlib's, which is all that `zipfile` knows.
+
+    Source: PKWARE's APPNOTE.TXT, sections 4.3.7 (local file header), 4.3.12 (central directory), 4.3.16 (its end)."""
+    body, version, method = deflate.deflate_compress(data, 12), 20, 8
+    common = struct.pack("<HHHHHIIIHH", version, 0, method, *EPOCH, deflate.crc32(data), len(body), len(data), len(name), 0)
+    local = b"PK\3\4" + common + name
+    made_by_unix, mode = 3 << 8 | version, 0o100755
+    central = b"PK\1\2" + struct.pack("<H", made_by_unix) + common + struct.pack("<HHHII", 0, 0, 0, mode << 16, 0) + name
+    end = b"PK\5\6" + struct.pack("<HHHHIIH", 0, 0, 1, 1, len(central), len(local) + len(body), 0)
+    return local + body + central + end
 
 
 def strip(program, into, machine):
