@@ -6,7 +6,7 @@ use halyard_domain::{Lane, UserId, task::TaskState};
 use halyard_store::{lanes, outbox, statistics, tasks};
 use sqlx::Connection as _;
 
-use super::scratch::{Scratch, claim, finished, retry, s, t0};
+use super::scratch::{Scratch, cancel, claim, finished, retry, s, t0};
 
 async fn sequential_scans(db: &Scratch) -> i64 {
     let mut fresh = sqlx::PgConnection::connect(&db.url).await.expect("the server");
@@ -45,7 +45,7 @@ async fn the_statements_of_a_tasks_life_go_by_index() {
             .map(|(i, c)| if i == 0 { retry(c, s(5)) } else { finished(c, TaskState::Completed) })
             .collect();
         assert_eq!(tasks::finish(conn, &ends, now).await.expect("finished").len(), 10);
-        tasks::cancel(conn, many[40].id, None, "x", now).await.expect("cancelled");
+        cancel(conn, many[40].id, None, "x", now).await.expect("cancelled");
         let terms = tasks::AgainTerms {
             scope: tasks::Scope::Of(UserId(2)),
             states: &TaskState::TRIED_AGAIN,

@@ -94,6 +94,18 @@ pub fn claim(lane: Lane, limit: i64) -> tasks::Claim<'static> {
     }
 }
 
+/// Cancels one task, as its owner or as somebody who may do that with every task.
+pub async fn cancel(
+    conn: &mut PgConnection,
+    id: TaskId,
+    owner: Option<UserId>,
+    reason: &str,
+    now: Option<DateTime<Utc>>,
+) -> halyard_store::Result<Option<tasks::Cancelled>> {
+    let terms = tasks::CancelTerms { scope: owner.into(), reason, force: false, audit: None };
+    Ok(tasks::cancel_many(conn, &[id], &terms, now).await?.pop().map(|(_, outcome)| outcome))
+}
+
 pub fn entry(action: &str) -> audit::Entry<'_> {
     audit::Entry { actor: Some(UserId(1)), action, target: "thing:1", detail: serde_json::json!({}), request_id: None }
 }

@@ -1,6 +1,6 @@
 //! A task's way through the database.
 
-use super::scratch::{Scratch, claim, entry, finished, json, retry, s, t0};
+use super::scratch::{Scratch, cancel, claim, entry, finished, json, retry, s, t0};
 use halyard_domain::{
     Lane, UserId,
     task::{AttemptEnd, AttemptHistory, TaskState, Verdict, verdict},
@@ -205,7 +205,7 @@ async fn renewals_bring_progress_and_learn_of_a_cancellation() {
     let (a, b) = (db.submit(1, 5, t0()).await, db.submit(1, 5, t0() + s(1)).await);
     let claimed = db.claim(Lane::Default, 2, t0() + s(2)).await;
     assert_eq!(
-        tasks::cancel(conn, b, Some(UserId(1)), "no more", Some(t0())).await.unwrap(),
+        cancel(conn, b, Some(UserId(1)), "no more", Some(t0())).await.unwrap(),
         Some(tasks::Cancelled::Requested)
     );
     let renewals: Vec<_> = claimed
@@ -349,11 +349,11 @@ async fn cancel_ends_what_waits_asks_what_runs_and_leaves_what_ended() {
     let db = Scratch::new().await;
     let conn = &mut *db.pool.acquire().await.unwrap();
     let id = db.submit(1, 5, t0()).await;
-    assert_eq!(tasks::cancel(conn, id, Some(UserId(2)), "x", Some(t0())).await.unwrap(), None);
+    assert_eq!(cancel(conn, id, Some(UserId(2)), "x", Some(t0())).await.unwrap(), None);
     let ended = tasks::Cancelled::Ended { workflow: None, wakes: Vec::new() };
-    assert_eq!(tasks::cancel(conn, id, None, "x", Some(t0())).await.unwrap(), Some(ended));
+    assert_eq!(cancel(conn, id, None, "x", Some(t0())).await.unwrap(), Some(ended));
     let too_late = Some(tasks::Cancelled::TooLate(TaskState::Cancelled));
-    assert_eq!(tasks::cancel(conn, id, None, "x", Some(t0())).await.unwrap(), too_late);
+    assert_eq!(cancel(conn, id, None, "x", Some(t0())).await.unwrap(), too_late);
     assert_eq!(outbox::count(conn, 10).await.unwrap(), 0);
     assert!(db.claim(Lane::Default, 1, t0() + s(1)).await.is_empty());
     db.done().await;
@@ -398,7 +398,7 @@ async fn a_retry_of_what_was_cancelled_meanwhile_becomes_its_end() {
     let task = db.task(1, 5, t0());
     tasks::submit(conn, &task, Some(t0())).await.unwrap();
     let claimed = db.claim(Lane::Default, 1, t0()).await.remove(0);
-    tasks::cancel(conn, task.id, None, "enough", Some(t0() + s(1))).await.unwrap();
+    cancel(conn, task.id, None, "enough", Some(t0() + s(1))).await.unwrap();
     let done = tasks::finish(conn, &[retry(&claimed, s(60))], Some(t0() + s(2))).await.unwrap();
     assert_eq!((done[0].state, done[0].delay), (TaskState::Cancelled, None));
     let record = tasks::get(conn, task.id, None).await.unwrap().unwrap();

@@ -3,7 +3,7 @@
 use halyard_domain::{Lane, TaskId, UserId, task::TaskState};
 use halyard_store::tasks::{self, Concurrency, Ties};
 
-use super::scratch::{Scratch, claim, finished, retry, s, t0};
+use super::scratch::{Scratch, cancel, claim, finished, retry, s, t0};
 
 async fn submit_keyed(db: &Scratch, user: i64, key: &str, limit: i16) -> TaskId {
     let mut task = db.task(user, 5, t0());
@@ -116,7 +116,7 @@ async fn a_unique_key_is_held_until_its_task_ends_and_no_longer() {
     let conn = &mut *db.pool.acquire().await.expect("an answer");
     tasks::finish(conn, &[retry(task, s(0))], Some(t0())).await.expect("an answer");
     assert_eq!(submit_unique(&db, 1, "report").await.state, TaskState::Retrying);
-    tasks::cancel(conn, first.id, None, "x", Some(t0())).await.expect("an answer");
+    cancel(conn, first.id, None, "x", Some(t0())).await.expect("an answer");
     let next = submit_unique(&db, 1, "report").await;
     assert!(next.instead.is_none() && next.id != first.id);
     db.done().await;

@@ -6,6 +6,7 @@ pub mod cancel;
 pub mod chain;
 pub mod dead;
 pub mod drain;
+mod lane;
 pub mod list;
 pub mod logs;
 pub mod pause;

@@ -3,13 +3,12 @@
 use axum::{extract::State, response::IntoResponse};
 use halyard_domain::Lane;
 use halyard_http::{ApiResult, AppPath, Permitted, RequestInfo, SystemManage, openapi::Operation, success};
-use halyard_store::{audit, lanes};
+use halyard_store::{Connection, audit::Entry, lanes};
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::json;
 
-use super::database;
-use crate::{error::TaskError, state::AppState};
+use super::lane;
+use crate::state::AppState;
 
 /// `data`.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -26,16 +25,8 @@ pub async fn handler(
     AppPath(name): AppPath<String>,
     info: RequestInfo,
 ) -> ApiResult<impl IntoResponse> {
-    let name: Lane = name.parse().map_err(|_| TaskError::NoSuchLane)?;
-    let now = state.clock.database_override();
-    let entry = audit::Entry {
-        actor: Some(caller.user_id),
-        action: "lane.pause",
-        target: &format!("lane:{name}"),
-        detail: json!({"address": info.address()}),
-        request_id: Some(&info.request_id().to_string()),
-    };
-    database(&state, async |conn| lanes::pause(conn, name, &entry, now).await).await.map_err(TaskError::from)?;
+    let call = async |conn: &mut Connection, lane, entry: &Entry<'_>, now| lanes::pause(conn, lane, entry, now).await;
+    let (name, ()) = lane::change(&state, &caller, &info, &name, "lane.pause", call).await?;
     Ok(success(Response { name, paused: true }))
 }
 

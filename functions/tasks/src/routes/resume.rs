@@ -6,11 +6,10 @@ use axum::{extract::State, response::IntoResponse};
 use halyard_domain::Lane;
 use halyard_http::{ApiResult, AppPath, Permitted, RequestInfo, SystemManage, openapi::Operation, success};
 use halyard_jobs::doorbell::{self, TraceIds};
-use halyard_store::{audit, lanes};
-use serde_json::json;
+use halyard_store::{Connection, audit::Entry, lanes};
 
-use super::{database, pause::Response};
-use crate::{error::TaskError, state::AppState};
+use super::{lane, pause::Response};
+use crate::state::AppState;
 
 /// So many tasks are rung for at once; the outbox has the rest, and beat rings for them.
 const BELLS: i64 = lanes::COUNT_CAP;
@@ -24,23 +23,14 @@ pub async fn handler(
     AppPath(name): AppPath<String>,
     info: RequestInfo,
 ) -> ApiResult<impl IntoResponse> {
-    let name: Lane = name.parse().map_err(|_| TaskError::NoSuchLane)?;
-    let now = state.clock.database_override();
-    let request_id = info.request_id().to_string();
-    let entry = audit::Entry {
-        actor: Some(caller.user_id),
-        action: "lane.resume",
-        target: &format!("lane:{name}"),
-        detail: json!({"address": info.address()}),
-        request_id: Some(&request_id),
-    };
-    let held = database(&state, async |conn| {
-        lanes::resume(conn, name, &entry, now).await?;
+    let call = async |conn: &mut Connection, lane, entry: &Entry<'_>, now| {
+        lanes::resume(conn, lane, entry, now).await?;
         let depths = lanes::depths(conn, now).await?;
-        Ok(depths.into_iter().find(|lane| lane.lane == name).map_or(0, |lane| lane.ready))
-    });
-    let count = usize::try_from(held.await.map_err(TaskError::from)?.min(BELLS)).unwrap_or_default();
-    let ids = TraceIds { request_id: Some(request_id.clone()), traceparent: Some(info.traceparent()) };
+        Ok(depths.into_iter().find(|depth| depth.lane == lane).map_or(0, |depth| depth.ready))
+    };
+    let (name, held) = lane::change(&state, &caller, &info, &name, "lane.resume", call).await?;
+    let count = usize::try_from(held.min(BELLS)).unwrap_or_default();
+    let ids = TraceIds { request_id: Some(info.request_id().to_string()), traceparent: Some(info.traceparent()) };
     let rung = doorbell::ring(&*state.queue, &state.queues, name, Duration::ZERO, count, &ids, QUEUE);
     if let Err(error) = rung.await {
         tracing::warn!(%error, lane = %name, "doorbells were not taken; beat will ring");

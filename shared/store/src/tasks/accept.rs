@@ -183,6 +183,7 @@ pub(crate) fn submitted(rows: Vec<Accepted>, order: &[Uuid]) -> Result<Vec<Submi
             delay: row.available_at - row.created_at,
             instead: None,
             put_off: false,
+            worker_id: None,
             usual: row.usual.map(seconds),
             queue_position: (row.ahead < POSITIONS).then_some(row.ahead + 1),
         });

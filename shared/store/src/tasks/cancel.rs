@@ -1,6 +1,6 @@
 //! Cancelling.
 
-use halyard_domain::{Lane, TaskId, UserId, WorkflowId, task::TaskState};
+use halyard_domain::{Lane, TaskId, WorkflowId, task::TaskState};
 use sqlx::PgConnection;
 
 use super::Scope;
@@ -33,18 +33,6 @@ pub struct CancelTerms<'a> {
     pub force: bool,
     /// To be kept if anything was done; `count` is added to its detail.
     pub audit: Option<&'a audit::Entry<'a>>,
-}
-
-/// Cancels a task, of `owner` if one is given: [`cancel_many`] of one. `None`: there is no such task.
-pub async fn cancel(
-    conn: &mut PgConnection,
-    id: TaskId,
-    owner: Option<UserId>,
-    reason: &str,
-    now: Now,
-) -> Result<Option<Cancelled>> {
-    let terms = CancelTerms { scope: owner.into(), reason, force: false, audit: None };
-    Ok(cancel_many(conn, &[id], &terms, now).await?.pop().map(|(_, outcome)| outcome))
 }
 
 /// Cancels tasks, in one statement, and says what became of each that is there and within the scope.

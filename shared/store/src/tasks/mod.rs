@@ -32,7 +32,7 @@ mod submit;
 
 pub(crate) use accept::Belonging;
 pub use again::{Again, AgainTerms, Retried, TriedAgain, again};
-pub use cancel::{CancelTerms, Cancelled, cancel, cancel_many};
+pub use cancel::{CancelTerms, Cancelled, cancel_many};
 pub use claim::{Claim, Claimed, Look, claim};
 pub use dead::{DeadFilter, DeadLetter, dead_letters};
 pub use finish::{Ending, Finish, FinishedRow, finish};

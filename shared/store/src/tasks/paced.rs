@@ -2,26 +2,18 @@
 //!
 //! Each is one statement, so that nothing is held when an environment is frozen between two.
 
-use chrono::{DateTime, Duration, Utc};
-use halyard_domain::{
-    TaskId,
-    task::{AGING_STEP, MAX_SEND_DELAY},
-};
+use chrono::Duration;
+use halyard_domain::task::{AGING_STEP, MAX_SEND_DELAY};
 use serde_json::value::RawValue;
 use sqlx::PgConnection;
 
 use super::{
-    Holder, NewTask, Submitted,
+    NewTask, Submitted,
     accept::{Belonging, Columns, accept, submitted},
     submit,
+    submit::{HolderRow, TRIES},
 };
-use crate::{
-    Now, Result, StoreError,
-    rows::{parse, priority, seconds},
-};
-
-/// Who has a key may start or end, and another take it, while it is looked up: so often it is tried.
-const TRIES: usize = 4;
+use crate::{Now, Result, StoreError};
 
 /// Accepts a task that starts once its unique key has not been submitted for `wait`: a further submit with it, of the same type,
 /// gives the task that waits its data, and puts it off again ([`Submitted::put_off`]), to the
@@ -47,7 +39,8 @@ pub async fn debounced(conn: &mut PgConnection, task: &NewTask, wait: Duration, 
 }
 
 async fn put_off(conn: &mut PgConnection, task: &NewTask, wait: Duration, now: Now) -> Result<Option<Submitted>> {
-    let row = sqlx::query!(
+    let row = sqlx::query_as!(
+        HolderRow,
         r#"
         with at as (
             select coalesce($6::timestamptz, statement_timestamp()) as now
@@ -62,7 +55,8 @@ async fn put_off(conn: &mut PgConnection, task: &NewTask, wait: Duration, now: N
                 input = $4::json, callbacks = $5::json, available_at = w.due,
                 claim_order = w.due + t.priority * make_interval(secs => $8), request_id = $9, traceparent = $10
             from waiting w where t.id = w.id
-            returning t.id, t.task_type, t.state, t.lane, t.priority, t.created_at, t.available_at, t.expires_at, t.timeout_s
+            returning t.id, t.task_type, t.state, t.lane, t.priority, t.created_at, t.available_at, t.expires_at, t.timeout_s,
+                      t.worker_id
         ), doorbell as (
             update outbox o set
                 due_at = t.available_at,
@@ -70,8 +64,9 @@ async fn put_off(conn: &mut PgConnection, task: &NewTask, wait: Duration, now: N
                                then t.available_at - make_interval(secs => $12) else t.available_at end
             from task t, at where o.task_id = t.id
         )
-        select t.id, t.task_type, t.state, t.lane, t.priority, t.created_at, t.available_at, t.expires_at, t.timeout_s,
-               greatest(0, extract(epoch from t.available_at - at.now))::float8 as "delay!",
+        select 0::bigint as "place!", t.id, t.task_type, t.state, t.lane, t.priority, t.created_at, t.available_at,
+               greatest(0, extract(epoch from t.available_at - at.now))::float8 as "delay!", t.expires_at, t.timeout_s,
+               true as "debounced!", t.worker_id,
                (select s.seconds / nullif(s.timed, 0) from stat_totals s
                 where s.user_id = 0 and s.task_type = t.task_type) as usual
         from task t, at
@@ -91,28 +86,7 @@ async fn put_off(conn: &mut PgConnection, task: &NewTask, wait: Duration, now: N
     )
     .fetch_optional(conn)
     .await?;
-    row.map(|row| {
-        let holder = Holder {
-            task_type: row.task_type,
-            lane: parse(&row.lane)?,
-            priority: priority(row.priority)?,
-            expires_at: row.expires_at,
-            timeout_s: row.timeout_s,
-            debounced: true,
-        };
-        Ok(Submitted {
-            id: TaskId(row.id),
-            state: parse(&row.state)?,
-            created_at: row.created_at,
-            available_at: row.available_at,
-            delay: seconds(row.delay),
-            instead: Some(holder),
-            put_off: true,
-            usual: row.usual.map(seconds),
-            queue_position: None,
-        })
-    })
-    .transpose()
+    row.map(|row| Ok(Submitted { put_off: true, ..row.into_answer()? })).transpose()
 }
 
 /// Accepts a task unless one with its unique key was accepted so within `period` ago, ended or not: then the answer is about that
@@ -171,48 +145,33 @@ enum Last {
 
 /// Who has the key of `task`: whoever has not ended, else whoever it was noted for.
 async fn last(conn: &mut PgConnection, task: &NewTask, key: &str) -> Result<Last> {
-    let row = sqlx::query!(
+    let row = sqlx::query_as!(
+        HolderRow,
         r#"
-        select n.task_id as noted, t.id as "id?", t.task_type as "task_type?", t.state as "state?", t.lane as "lane?",
-               t.priority as "priority?", t.created_at as "created_at?", t.available_at as "available_at?", t.expires_at,
-               t.timeout_s as "timeout_s?",
+        select 0::bigint as "place!", t.id, t.task_type, t.state, t.lane, t.priority, t.created_at, t.available_at,
+               0::float8 as "delay!", t.expires_at, t.timeout_s,
+               t.debounce_until is not null and t.attempt = 0 as "debounced!", t.worker_id,
                (select s.seconds / nullif(s.timed, 0) from stat_totals s
                 where s.user_id = 0 and s.task_type = t.task_type) as usual
-        from (select coalesce(
-                  (select t.id from tasks t where t.user_id = $1 and t.unique_key = $2
-                     and t.state in ('queued', 'scheduled', 'running', 'retrying')),
-                  (select task_id from throttles where user_id = $1 and key = $2)) as task_id) n
-            left join tasks t on t.id = n.task_id
+        from tasks t
+        where t.id = coalesce(
+            (select t.id from tasks t where t.user_id = $1 and t.unique_key = $2
+               and t.state in ('queued', 'scheduled', 'running', 'retrying')),
+            (select task_id from throttles where user_id = $1 and key = $2))
         "#,
         task.user_id.0,
         key,
     )
-    .fetch_one(conn)
+    .fetch_optional(&mut *conn)
     .await?;
-    let found = row.id.zip(row.task_type).zip(row.state).zip(row.lane).zip(row.priority).zip(row.timeout_s);
-    let times: Option<(DateTime<Utc>, DateTime<Utc>)> = row.created_at.zip(row.available_at);
-    let Some(((((((id, task_type), state), lane), rank), timeout_s), (created_at, available_at))) = found.zip(times)
-    else {
-        return Ok(Last::Missing(row.noted));
-    };
-    Ok(Last::Task(Submitted {
-        id: TaskId(id),
-        state: parse(&state)?,
-        created_at,
-        available_at,
-        delay: Duration::zero(),
-        instead: Some(Holder {
-            task_type,
-            lane: parse(&lane)?,
-            priority: priority(rank)?,
-            expires_at: row.expires_at,
-            timeout_s,
-            debounced: false,
-        }),
-        put_off: false,
-        usual: row.usual.map(seconds),
-        queue_position: None,
-    }))
+    if let Some(row) = row {
+        return Ok(Last::Task(row.into_answer()?));
+    }
+    let noted =
+        sqlx::query_scalar!("select task_id from throttles where user_id = $1 and key = $2", task.user_id.0, key)
+            .fetch_optional(conn)
+            .await?;
+    Ok(Last::Missing(noted))
 }
 
 /// Forgets throttles that are past, up to `limit`. Answers how many.

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use halyard_domain::{Lane, Priority, TaskId, UserId, WorkflowId, retry::RetryPolicy, task::TaskState};
 use serde_json::value::RawValue;
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use super::accept::{Belonging, Columns, accept, submitted};
 use crate::{
@@ -108,6 +109,8 @@ pub struct Submitted {
     pub instead: Option<Holder>,
     /// That task was put off, and has the new data: a doorbell is due for its new time.
     pub put_off: bool,
+    /// Who runs it, or ran it last; `None` before anybody has.
+    pub worker_id: Option<String>,
     /// How long tasks of its type take on average; `None` when none has ended yet.
     pub usual: Option<chrono::Duration>,
     /// 1 is next in its lane. An estimate (later tasks of a better priority may overtake); `None` when it is far back.
@@ -132,7 +135,7 @@ pub struct Holder {
 }
 
 /// Who has a unique key may end, and another take it, while it is looked up: so often it is tried.
-const TRIES: usize = 4;
+pub(super) const TRIES: usize = 4;
 
 /// Accepts one task: [`submit_many`] of one.
 ///
@@ -194,10 +197,12 @@ async fn holders(
     let places: Vec<_> = asked.iter().map(|(place, ..)| i64::try_from(*place).unwrap_or(i64::MAX)).collect();
     let users: Vec<_> = asked.iter().map(|(_, user, _)| user.0).collect();
     let keys: Vec<_> = asked.iter().map(|(.., key)| *key).collect();
-    let rows = sqlx::query!(
+    let rows = sqlx::query_as!(
+        HolderRow,
         r#"
         select g.place as "place!", t.id, t.task_type, t.state, t.lane, t.priority, t.created_at, t.available_at,
-               t.expires_at, t.timeout_s, t.debounce_until is not null and t.attempt = 0 as "debounced!",
+               0::float8 as "delay!", t.expires_at, t.timeout_s,
+               t.debounce_until is not null and t.attempt = 0 as "debounced!", t.worker_id,
                (select s.seconds / nullif(s.timed, 0) from stat_totals s
                 where s.user_id = 0 and s.task_type = t.task_type) as usual
         from unnest($1::bigint[], $2::bigint[], $3::text[]) as g (place, user_id, key)
@@ -211,30 +216,56 @@ async fn holders(
     .fetch_all(conn)
     .await?;
     for row in rows {
-        let holder = Holder {
-            task_type: row.task_type,
-            lane: parse(&row.lane)?,
-            priority: priority(row.priority)?,
-            expires_at: row.expires_at,
-            timeout_s: row.timeout_s,
-            debounced: row.debounced,
-        };
         let answer = usize::try_from(row.place).ok().and_then(|place| answers.get_mut(place));
         if let Some(answer) = answer {
-            *answer = Some(Submitted {
-                id: TaskId(row.id),
-                state: parse(&row.state)?,
-                created_at: row.created_at,
-                available_at: row.available_at,
-                delay: chrono::Duration::zero(),
-                instead: Some(holder),
-                put_off: false,
-                usual: row.usual.map(seconds),
-                queue_position: None,
-            });
+            *answer = Some(row.into_answer()?);
         }
     }
     Ok(())
+}
+
+/// The task that a submit is answered with in the place of its own.
+pub(super) struct HolderRow {
+    /// Among the submits of a statement.
+    pub place: i64,
+    pub id: Uuid,
+    pub task_type: String,
+    pub state: String,
+    pub lane: String,
+    pub priority: i16,
+    pub created_at: DateTime<Utc>,
+    pub available_at: DateTime<Utc>,
+    /// Until a doorbell is due for it, in seconds.
+    pub delay: f64,
+    pub expires_at: Option<DateTime<Utc>>,
+    pub timeout_s: i32,
+    pub debounced: bool,
+    pub worker_id: Option<String>,
+    pub usual: Option<f64>,
+}
+
+impl HolderRow {
+    pub(super) fn into_answer(self) -> Result<Submitted> {
+        Ok(Submitted {
+            id: TaskId(self.id),
+            state: parse(&self.state)?,
+            created_at: self.created_at,
+            available_at: self.available_at,
+            delay: seconds(self.delay),
+            instead: Some(Holder {
+                task_type: self.task_type,
+                lane: parse(&self.lane)?,
+                priority: priority(self.priority)?,
+                expires_at: self.expires_at,
+                timeout_s: self.timeout_s,
+                debounced: self.debounced,
+            }),
+            put_off: false,
+            worker_id: self.worker_id,
+            usual: self.usual.map(seconds),
+            queue_position: None,
+        })
+    }
 }
 
 /// [`submit_many`], with the workflow that the tasks are the steps of. A workflow that exists already begins a new generation

@@ -46,7 +46,8 @@ struct Response {
     estimated_duration: Option<f64>,
     /// An estimate; null when far back.
     queue_position: Option<i64>,
-    worker_assignment: &'static str,
+    /// The worker that has it, or had it last; `pending` before any has.
+    worker_assignment: String,
     created_at: DateTime<Utc>,
     /// When it may start.
     scheduled_for: DateTime<Utc>,
@@ -108,7 +109,7 @@ pub async fn handler(
         lane,
         estimated_duration: accepted.usual.map(|usual| view::round(usual.as_seconds_f64())),
         queue_position: accepted.queue_position,
-        worker_assignment: "pending",
+        worker_assignment: accepted.worker_id.unwrap_or_else(|| "pending".to_owned()),
         created_at: accepted.created_at,
         scheduled_for: accepted.available_at,
         expires_at,
@@ -133,6 +134,7 @@ pub async fn earlier(state: &AppState, owner: UserId, id: TaskId) -> Result<Opti
         queue_position: None,
         instead: None,
         put_off: false,
+        worker_id: task.worker_id,
         usual: None,
     }))
 }
