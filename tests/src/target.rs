@@ -43,7 +43,7 @@ pub struct Target {
 enum Place {
     /// The application goes with the target.
     InProcess {
-        _app: Box<TestApp>,
+        app: Box<TestApp>,
     },
     Remote(Accounts),
 }
@@ -56,7 +56,7 @@ impl Target {
             return Self::at(&url);
         }
         let app = TestApp::builder().live().spawn().await;
-        Self::new(app.transport(), Place::InProcess { _app: Box::new(app) })
+        Self::new(app.transport(), Place::InProcess { app: Box::new(app) })
     }
 
     /// Likewise; `None` when the test of this name is left out in this profile.
@@ -140,6 +140,13 @@ impl Target {
 
     fn hold(&self, lock: File) {
         self.held.lock().unwrap_or_else(PoisonError::into_inner).push(lock);
+    }
+
+    /// This test leaves work behind that a running system would go on with.
+    pub fn leave_unfinished(&self) {
+        if let Place::InProcess { app } = &self.place {
+            app.leave_unfinished();
+        }
     }
 
     /// Waits until a task is in a terminal state; gives `data` of its status.

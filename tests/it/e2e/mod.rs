@@ -18,7 +18,10 @@ mod mail;
 mod ownership;
 mod queues;
 mod revocation;
+mod schedules;
 mod tasks;
+mod webhooks;
+mod workflows;
 
 use halyard_tests::TestResponse;
 
