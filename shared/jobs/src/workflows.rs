@@ -25,20 +25,33 @@ pub struct Taken {
 }
 
 /// Hears what steps of a workflow have signalled, and commits what follows, until nothing is left. Safe to be called by several
-/// at once, and again after it was cut off: each decision is one statement, under the version that it was made for.
+/// at once, and again after it was cut off: each decision is one transaction, and one at a time is made for a workflow. Whoever
+/// finds somebody else at it leaves it to him: he looks again, without holding anybody off, before he leaves.
 ///
 /// # Errors
 /// When the database fails; what was committed stands, and what was not is still signalled.
 pub async fn take_further(conn: &mut Connection, id: WorkflowId, now: Now) -> Result<Taken, StoreError> {
     let mut taken = Taken::default();
     for _ in 0..ROUNDS {
-        let Some(snapshot) = workflows::snapshot(conn, id).await? else { break };
+        if !workflows::has_signals(conn, id).await? {
+            break;
+        }
+        let mut tx = conn.begin().await?;
+        let Some(snapshot) = workflows::snapshot(&mut tx, id).await? else {
+            tx.rollback().await?;
+            break;
+        };
+        if snapshot.signals.is_empty() {
+            // Heard a moment ago. Others may have come here since, and left theirs to this.
+            tx.rollback().await?;
+            continue;
+        }
         let next = advance(snapshot.progress, &snapshot.signals, &snapshot.dependents);
         let steps: Vec<i32> = next.released.iter().copied().collect();
-        let inputs = if steps.is_empty() { Vec::new() } else { workflows::inputs(conn, id, &steps).await? };
+        let inputs = if steps.is_empty() { Vec::new() } else { workflows::inputs(&mut tx, id, &steps).await? };
         let given: Vec<_> = inputs.into_iter().map(|inputs| (inputs.step, merged(inputs))).collect();
-        // Nothing: somebody else was faster with these signals. There may be others by now.
-        if let Some(released) = workflows::commit(conn, &snapshot, &next, &given, now).await? {
+        if let Some(released) = workflows::commit(&mut tx, &snapshot, &next, &given, now).await? {
+            tx.commit().await?;
             if let Some(end) = next.end {
                 taken.ended = true;
                 tracing::info!(workflow_id = %id, state = %end, "workflow ended");

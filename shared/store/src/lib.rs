@@ -29,7 +29,7 @@ pub mod workflows;
 
 pub use error::{Constraint, StoreError, within};
 pub use migrate::{migrate, migrator};
-pub use pool::{Connection, Pool, connect, ping};
+pub use pool::{Connection, Pool, Transaction, connect, ping};
 pub use sqlx::PgConnection;
 
 /// The time for a statement: `None` is the database's own clock.

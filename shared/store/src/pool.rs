@@ -142,12 +142,26 @@ impl Inner {
     }
 }
 
-/// A pooled connection; goes back when dropped.
+/// A pooled connection; goes back when dropped, unless a transaction on it was dropped half-way: then it is closed, which ends
+/// the transaction and what it had locked, where an environment that is frozen now would say so much later.
 pub struct Connection {
     live: Option<PgConnection>,
     verified: u64,
     pool: Arc<Inner>,
     _permit: OwnedSemaphorePermit,
+}
+
+/// Several statements that take effect together, or not at all if it is dropped.
+pub type Transaction<'a> = sqlx::Transaction<'a, sqlx::Postgres>;
+
+impl Connection {
+    /// Begins a transaction.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub async fn begin(&mut self) -> Result<Transaction<'_>> {
+        Ok(sqlx::Connection::begin(&mut **self).await?)
+    }
 }
 
 impl Deref for Connection {
@@ -165,7 +179,8 @@ impl DerefMut for Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        if let Some(live) = self.live.take() {
+        // What waits to be sent is the end of such a transaction.
+        if let Some(live) = self.live.take().filter(|live| !live.should_flush()) {
             let idle = Idle { live, since: Instant::now(), verified: self.verified };
             self.pool.idle.lock().unwrap_or_else(PoisonError::into_inner).push(idle);
         }

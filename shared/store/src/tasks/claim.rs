@@ -111,27 +111,31 @@ pub async fn claim(conn: &mut PgConnection, claim: &Claim<'_>, now: Now) -> Resu
                                where t.lane = $1 and t.state in ('queued', 'scheduled', 'retrying')
                                order by t.user_id desc limit 1), 0)::bigint as start
             from at where exists (select from lanes l where l.lane = $1 and not l.paused)
-        ), groups (user_id, key, most, n, start, wrapped) as (
-            (select t.user_id, coalesce(t.concurrency_key, ''), t.concurrency_limit, 1, (select start from open), false
+        ), groups (user_id, key, most, first, n, start, wrapped) as (
+            (select t.user_id, coalesce(t.concurrency_key, ''), t.concurrency_limit, t.claim_order, 1,
+                    (select start from open), false
              from tasks t
              where t.lane = $1 and t.state in ('queued', 'scheduled', 'retrying')
                and t.user_id >= (select start from open)
              order by t.user_id, coalesce(t.concurrency_key, ''), t.claim_order limit 1)
             union all
-            select next.user_id, next.key, next.most, groups.n + 1, groups.start, next.wrapped
+            select next.user_id, next.key, next.most, next.first, groups.n + 1, groups.start, next.wrapped
             from groups, lateral (
-                (select t.user_id, coalesce(t.concurrency_key, '') as key, t.concurrency_limit as most, groups.wrapped
+                (select t.user_id, coalesce(t.concurrency_key, '') as key, t.concurrency_limit as most,
+                        t.claim_order as first, groups.wrapped
                  from tasks t
                  where t.lane = $1 and t.state in ('queued', 'scheduled', 'retrying')
                    and (t.user_id, coalesce(t.concurrency_key, '')) > (groups.user_id, groups.key)
+                   and t.user_id < case when groups.wrapped then groups.start else 9223372036854775807 end
                  order by t.user_id, coalesce(t.concurrency_key, ''), t.claim_order limit 1)
                 union all
-                (select t.user_id, coalesce(t.concurrency_key, ''), t.concurrency_limit, true
+                (select t.user_id, coalesce(t.concurrency_key, ''), t.concurrency_limit, t.claim_order, true
                  from tasks t
                  where t.lane = $1 and t.state in ('queued', 'scheduled', 'retrying') and not groups.wrapped
+                   and t.user_id < groups.start
                  order by t.user_id, coalesce(t.concurrency_key, ''), t.claim_order limit 1)
                 limit 1) next
-            where groups.n < $8 and not (next.wrapped and next.user_id >= groups.start)
+            where groups.n < $8
         ), candidates as (
             select best.id, best.claim_order,
                    busy.n + row_number() over (partition by groups.user_id order by best.claim_order, best.id) as turn
@@ -142,25 +146,32 @@ pub async fn claim(conn: &mut PgConnection, claim: &Claim<'_>, now: Now) -> Resu
                     select t.id, t.claim_order from tasks t
                     where t.lane = $1 and t.state in ('queued', 'scheduled', 'retrying') and t.user_id = groups.user_id
                       and coalesce(t.concurrency_key, '') = groups.key and t.available_at <= (select now from at)
+                      -- Not past what was claimed before, which stays in the index until it is vacuumed, once more.
+                      and t.claim_order >= groups.first
                       -- Nothing beyond is due: the scan ends there.
                       and t.claim_order <= (select now from at) + make_interval(secs => $7)
                     order by t.claim_order, t.id
                     -- The room is asked for, which holds a lock, only where something is due.
                     limit case
-                        when groups.key = '' then $2
+                        -- Twice as many, for others may be at the first ones.
+                        when groups.key = '' then 2 * $2::bigint
                         when exists (
                             select from tasks t
                             where t.lane = $1 and t.state in ('queued', 'scheduled', 'retrying')
                               and t.user_id = groups.user_id and coalesce(t.concurrency_key, '') = groups.key
-                              and t.available_at <= (select now from at)
+                              and t.available_at <= (select now from at) and t.claim_order >= groups.first
                               and t.claim_order <= (select now from at) + make_interval(secs => $7))
                         then least($2, concurrency_room(groups.user_id, groups.key, groups.most))
                         else 0 end) best
         ), fair as (
-            select t.id from tasks t
-            where t.id = any (array(select id from candidates order by turn, claim_order, id limit $2))
-              and t.state in ('queued', 'scheduled', 'retrying') and t.available_at <= (select now from at)
-            for update of t skip locked
+            select mine.id
+            from (select id from candidates order by turn, claim_order, id limit 2 * $2::bigint) best, lateral (
+                -- That it waits is said without its state, so that no index of what waits is gone through for it.
+                select t.id from tasks t
+                where t.id = best.id and t.lease_until is null and t.ended_at is null
+                  and t.available_at <= (select now from at)
+                for update skip locked) mine
+            limit $2
         ), rest as (
             select t.id from tasks t
             where exists (select from open) and t.lane = $1 and t.state in ('queued', 'scheduled', 'retrying') and t.concurrency_key is null

@@ -54,11 +54,23 @@ pub async fn signalled(conn: &mut PgConnection, limit: i64) -> Result<Vec<Workfl
     Ok(ids.into_iter().map(WorkflowId).collect())
 }
 
-/// Reads what a decision needs. `None`: there is nothing to decide, because it has ended or nothing was signalled.
+/// Are there ends of steps that a workflow has not heard of?
+pub async fn has_signals(conn: &mut PgConnection, id: WorkflowId) -> Result<bool> {
+    let any =
+        sqlx::query_scalar!(r#"select exists (select from workflow_signals where workflow_id = $1) as "any!""#, id.0)
+            .fetch_one(conn)
+            .await?;
+    Ok(any)
+}
+
+/// Reads what a decision needs, and keeps others from deciding until the transaction ends. `None`: there is nothing to decide here,
+/// because the workflow has ended, or somebody else is deciding. Who decides asks [`has_signals`] when he is done, so whoever comes
+/// with a signal that is committed may leave it to him.
 pub async fn snapshot(conn: &mut PgConnection, id: WorkflowId) -> Result<Option<Snapshot>> {
     let Some(row) = sqlx::query!(
-        "select version, unfinished, unsuccessful, stopping, cancel_requested, failure_strategy
-         from workflows where id = $1 and state = 'running'",
+        r#"select version, unfinished, unsuccessful, stopping, cancel_requested, failure_strategy,
+                  exists (select from workflow_edges where workflow_id = $1) as "edges!"
+           from workflows where id = $1 and state = 'running' for update skip locked"#,
         id.0,
     )
     .fetch_optional(&mut *conn)
@@ -73,11 +85,27 @@ pub async fn snapshot(conn: &mut PgConnection, id: WorkflowId) -> Result<Option<
     )
     .fetch_all(&mut *conn)
     .await?;
-    if heard.is_empty() {
-        return Ok(None);
-    }
     let signals: Vec<Signal> =
         heard.iter().map(|s| Ok(Signal { step: s.step, state: parse(&s.state)? })).collect::<Result<_>>()?;
+    let dependents = if row.edges { dependents(conn, id, &signals).await? } else { Vec::new() };
+    Ok(Some(Snapshot {
+        id,
+        version: row.version,
+        progress: Progress {
+            unfinished: row.unfinished,
+            unsuccessful: row.unsuccessful,
+            stopping: row.stopping,
+            cancel_requested: row.cancel_requested,
+            strategy: parse(&row.failure_strategy)?,
+        },
+        heard: heard.into_iter().map(|s| s.id).collect(),
+        signals,
+        dependents,
+    }))
+}
+
+/// What depends on the steps that ended, and on those that cannot run any more because of it.
+async fn dependents(conn: &mut PgConnection, id: WorkflowId, signals: &[Signal]) -> Result<Vec<Dependent>> {
     let ended: Vec<i32> = signals.iter().map(|s| s.step).collect();
     let bad: Vec<i32> = signals.iter().filter(|s| s.state != TaskState::Completed).map(|s| s.step).collect();
     let edges = sqlx::query!(
@@ -98,28 +126,15 @@ pub async fn snapshot(conn: &mut PgConnection, id: WorkflowId) -> Result<Option<
     )
     .fetch_all(conn)
     .await?;
-    Ok(Some(Snapshot {
-        id,
-        version: row.version,
-        progress: Progress {
-            unfinished: row.unfinished,
-            unsuccessful: row.unsuccessful,
-            stopping: row.stopping,
-            cancel_requested: row.cancel_requested,
-            strategy: parse(&row.failure_strategy)?,
-        },
-        heard: heard.into_iter().map(|s| s.id).collect(),
-        signals,
-        dependents: edges
-            .into_iter()
-            .map(|e| Dependent {
-                before: e.before_step,
-                after: e.after_step,
-                needs_success: e.needs_success,
-                waits_for: e.waits_for,
-            })
-            .collect(),
-    }))
+    Ok(edges
+        .into_iter()
+        .map(|e| Dependent {
+            before: e.before_step,
+            after: e.after_step,
+            needs_success: e.needs_success,
+            waits_for: e.waits_for,
+        })
+        .collect())
 }
 
 /// What a step is to be given: the results of steps before it.
@@ -178,8 +193,8 @@ pub struct Released {
     pub request_id: Option<String>,
 }
 
-/// Commits a decision in one statement, unless somebody else was faster: then `None`, and nothing is changed. `given` is
-/// the new inputs of released steps that take results.
+/// Carries a decision out in one statement. `None`, and nothing is changed: the workflow is not as [`snapshot`] found it, which
+/// cannot be in the same transaction. `given` is the new inputs of released steps that take results.
 pub async fn commit(
     conn: &mut PgConnection,
     snapshot: &Snapshot,
