@@ -6,7 +6,7 @@ use crate::{
     task::{DynTask, Task, TaskType},
     tools::Tools,
     types::{
-        DataExtraction, DataProcessing, DataTransformation, DatabaseCleanup, HttpRequest, LambdaInvoke,
+        BulkImport, DataExtraction, DataProcessing, DataTransformation, DatabaseCleanup, HttpRequest, LambdaInvoke,
         MachineLearningTraining, ReportGeneration, Sample, UserSpecific,
     },
 };
@@ -31,6 +31,7 @@ macro_rules! shipped {
             .with(ReportGeneration)
             .with(MachineLearningTraining)
             .with(HttpRequest::new($tools.clone()))
+            .with(BulkImport::new($tools.clone()))
             .with(DatabaseCleanup::new($tools.clone()))
             .with(LambdaInvoke::new($tools.clone()))
     };

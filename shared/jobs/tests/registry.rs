@@ -16,6 +16,7 @@ fn errors(task_type: &str, data: &str) -> Vec<(String, &'static str)> {
 #[test]
 fn the_shipped_types_are_there() {
     let names = [
+        "bulk_import",
         "data_extraction",
         "data_processing",
         "data_transformation",

@@ -5,12 +5,15 @@
 //! whole and first, then its steps, which nobody can run again without it.
 
 use chrono::{DateTime, Utc};
-use halyard_domain::{TaskId, UserId};
+use halyard_domain::TaskId;
 use serde_json::value::RawValue;
 use sqlx::{Connection as _, PgConnection};
 use uuid::Uuid;
 
-use crate::{Now, Result, audit};
+use crate::{
+    Now, Result, audit,
+    tasks::{self, Writer},
+};
 
 /// What is gone over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,17 +39,6 @@ pub struct Batch {
     pub backup: bool,
 }
 
-/// The attempt that deletes: what it does counts only while it has its task.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cleaner {
-    /// Its task.
-    pub task: TaskId,
-    /// Whose that is.
-    pub user: UserId,
-    /// Its number.
-    pub attempt: i16,
-}
-
 /// What was deleted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Cleaned {
@@ -65,7 +57,7 @@ pub struct Cleaned {
 /// attempt has lost its task.
 pub async fn clean(
     conn: &mut PgConnection,
-    by: Cleaner,
+    by: Writer,
     batch: &Batch,
     announce: Option<&audit::Entry<'_>>,
     checkpoint: impl FnOnce(&Cleaned) -> Box<RawValue>,
@@ -81,16 +73,7 @@ pub async fn clean(
     {
         audit::append(&mut tx, entry, now).await?;
     }
-    let checkpoint = checkpoint(&cleaned);
-    let kept = sqlx::query!(
-        "update tasks set checkpoint = $3::text::json where id = $1 and attempt = $2 and state = 'running'",
-        by.task.0,
-        by.attempt,
-        checkpoint.get(),
-    )
-    .execute(&mut *tx)
-    .await?;
-    if kept.rows_affected() == 0 {
+    if !tasks::checkpoint(&mut tx, by, &checkpoint(&cleaned)).await? {
         tx.rollback().await?;
         return Ok(None);
     }
@@ -98,7 +81,7 @@ pub async fn clean(
     Ok(Some(cleaned))
 }
 
-async fn tasks(conn: &mut PgConnection, by: Cleaner, batch: &Batch, now: Now) -> Result<Cleaned> {
+async fn tasks(conn: &mut PgConnection, by: Writer, batch: &Batch, now: Now) -> Result<Cleaned> {
     let row = sqlx::query!(
         r#"
         with looked as (
@@ -149,7 +132,7 @@ async fn tasks(conn: &mut PgConnection, by: Cleaner, batch: &Batch, now: Now) ->
 }
 
 /// Whoever retries a workflow meanwhile has read its version before, and finds it gone.
-async fn workflows(conn: &mut PgConnection, by: Cleaner, batch: &Batch, now: Now) -> Result<Cleaned> {
+async fn workflows(conn: &mut PgConnection, by: Writer, batch: &Batch, now: Now) -> Result<Cleaned> {
     let row = sqlx::query!(
         r#"
         with looked as (

@@ -11,6 +11,7 @@ pub mod audit;
 pub mod auth_epochs;
 pub mod cleanup;
 mod error;
+pub mod imports;
 pub mod lanes;
 pub mod mails;
 mod migrate;

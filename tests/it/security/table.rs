@@ -245,6 +245,7 @@ pub fn data_of(task_type: &str, mark: &str) -> Option<Value> {
         "user_specific" => json!({ "note": mark }),
         "data_processing" => json!({ "csv": format!("name\n{mark}\n") }),
         "data_extraction" => json!({ "source": "inline", "data": [{ "note": mark }] }),
+        "bulk_import" => json!({ "source": "inline", "data_type": "notes", "records": [{ "note": mark }] }),
         "data_transformation" => json!({ "data": [{ "note": mark }] }),
         "report_generation" => json!({ "template": mark, "format": "json" }),
         "machine_learning_training" => {

@@ -1,5 +1,6 @@
 mod again;
 mod bulk;
+mod bulk_import;
 mod cancel;
 mod data_extraction;
 mod data_processing;

@@ -12,7 +12,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use halyard_domain::{TaskId, authz::Permission};
 use halyard_store::{
     Pool, StoreError, audit,
-    cleanup::{self, Batch, Cleaned, Cleaner, Part},
+    cleanup::{self, Batch, Cleaned, Part},
+    tasks::Writer,
     within,
 };
 use schemars::JsonSchema;
@@ -248,7 +249,7 @@ async fn clean(
 ) -> Result<Progress, TaskFailure> {
     let first = within(BATCH, async { cleanup::first_task(&mut *pool.acquire().await?).await }).await;
     let first = first.map_err(|error| failed(&error))?;
-    let by = Cleaner { task: context.task_id(), user: context.user_id(), attempt: context.attempt() };
+    let by = Writer { task: context.task_id(), user: context.user_id(), attempt: context.attempt() };
     context.log(LogLevel::Info, format!("deleting what ended before {}", progress.before));
     while let Some(batch) = progress.batch(input.backup_before_cleanup) {
         if context.is_cancelled() {
@@ -263,7 +264,7 @@ async fn clean(
 
 async fn one(
     pool: &Pool,
-    by: Cleaner,
+    by: Writer,
     batch: &Batch,
     progress: &Progress,
     context: &TaskContext,

@@ -144,19 +144,7 @@ impl Task for HttpRequest {
         if let Err(refusal) = Target::parse(&input.url) {
             refuse("/url".to_owned(), refusal.code(), refusal.to_string());
         }
-        if input.headers.len() > MOST_HEADERS {
-            refuse("/headers".to_owned(), "too_many", "may have 50 entries at most".to_owned());
-        }
-        for (name, value) in input.headers.iter().take(MOST_HEADERS) {
-            let pointer = format!("/headers/{}", name.replace('~', "~0").replace('/', "~1"));
-            match (HeaderName::try_from(name), HeaderValue::try_from(value)) {
-                (Ok(name), Ok(_)) if OWN.contains(&name) => {
-                    refuse(pointer, "forbidden_header", "belongs to the connection".to_owned());
-                }
-                (Ok(_), Ok(_)) => {}
-                _ => refuse(pointer, "invalid_format", "is no header".to_owned()),
-            }
-        }
+        errors_in(&input.headers, &mut refuse);
         for (at, status) in input.expected_status.iter().enumerate() {
             if !(200..=599).contains(status) {
                 let pointer = format!("/expected_status/{at}");
@@ -180,10 +168,7 @@ impl Task for HttpRequest {
             answer = web.call(call) => answer,
             () = context.cancelled() => return Err(TaskFailure::cancelled()),
         };
-        let answer = answer.map_err(|error| match error {
-            CallError::Refused(why) => TaskFailure::permanent("forbidden_target", why),
-            CallError::Failed(why) => TaskFailure::retryable("no_answer", why),
-        })?;
+        let answer = answer.map_err(no_answer)?;
         context.log(LogLevel::Info, format!("answered {}, {} bytes", answer.status, answer.body.len()));
         let wanted = if input.expected_status.is_empty() {
             answer.status.is_success()
@@ -197,12 +182,47 @@ impl Task for HttpRequest {
     }
 }
 
+/// Refuses headers that a task may not set.
+pub(super) fn errors_in(headers: &BTreeMap<String, String>, refuse: &mut impl FnMut(String, &'static str, String)) {
+    if headers.len() > MOST_HEADERS {
+        refuse("/headers".to_owned(), "too_many", "may have 50 entries at most".to_owned());
+    }
+    for (name, value) in headers.iter().take(MOST_HEADERS) {
+        let pointer = format!("/headers/{}", name.replace('~', "~0").replace('/', "~1"));
+        match (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            (Ok(name), Ok(_)) if OWN.contains(&name) => {
+                refuse(pointer, "forbidden_header", "belongs to the connection".to_owned());
+            }
+            (Ok(_), Ok(_)) => {}
+            _ => refuse(pointer, "invalid_format", "is no header".to_owned()),
+        }
+    }
+}
+
+/// The headers that a task set, and who calls.
+pub(super) fn headers_of(given: &BTreeMap<String, String>) -> HeaderMap {
+    let given = given.iter().filter_map(|(n, v)| Some((n.parse().ok()?, v.parse().ok()?)));
+    let mut headers: HeaderMap = given.collect();
+    headers.entry(header::USER_AGENT).or_insert(HeaderValue::from_static("halyard"));
+    headers
+}
+
+/// Where a task calls, which is asked again when it runs.
+pub(super) fn target_of(url: &str) -> Result<Target, TaskFailure> {
+    Target::parse(url).map_err(|refusal| TaskFailure::permanent("forbidden_target", refusal.to_string()))
+}
+
+/// What follows from no answer.
+pub(super) fn no_answer(error: CallError) -> TaskFailure {
+    match error {
+        CallError::Refused(why) => TaskFailure::permanent("forbidden_target", why),
+        CallError::Failed(why) => TaskFailure::retryable("no_answer", why),
+    }
+}
+
 fn call_of(input: &Input, context: &TaskContext) -> Result<Call, TaskFailure> {
-    let target = Target::parse(&input.url);
-    let target = target.map_err(|refusal| TaskFailure::permanent("forbidden_target", refusal.to_string()))?;
-    let mut headers = HeaderMap::new();
-    let given = input.headers.iter().filter_map(|(n, v)| Some((n.parse().ok()?, v.parse().ok()?)));
-    headers.extend(given.collect::<Vec<(HeaderName, HeaderValue)>>());
+    let target = target_of(&input.url)?;
+    let mut headers = headers_of(&input.headers);
     let body = input.body.as_ref().or(input.input.as_ref());
     let (body, kind) = match body {
         None => (Vec::new(), None),
@@ -212,7 +232,6 @@ fn call_of(input: &Input, context: &TaskContext) -> Result<Call, TaskFailure> {
     if let Some(kind) = kind {
         headers.entry(header::CONTENT_TYPE).or_insert(HeaderValue::from_static(kind));
     }
-    headers.entry(header::USER_AGENT).or_insert(HeaderValue::from_static("halyard"));
     // A task may run more than once; whoever is called can tell.
     if let Ok(key) = HeaderValue::try_from(format!("\"{}\"", context.task_id())) {
         headers.entry(IDEMPOTENCY_KEY).or_insert(key);
@@ -222,7 +241,7 @@ fn call_of(input: &Input, context: &TaskContext) -> Result<Call, TaskFailure> {
 }
 
 /// What follows from an answer that is not a good one.
-fn failure_of(answer: &Called, now: SystemTime) -> TaskFailure {
+pub(super) fn failure_of(answer: &Called, now: SystemTime) -> TaskFailure {
     const PASSING: [StatusCode; 3] =
         [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_EARLY, StatusCode::TOO_MANY_REQUESTS];
     let said: String = String::from_utf8_lossy(&answer.body).chars().take(200).collect();

@@ -1,5 +1,6 @@
 //! The task types that Halyard ships.
 
+pub mod bulk_import;
 pub mod data_extraction;
 pub mod data_processing;
 pub mod data_transformation;
@@ -12,6 +13,7 @@ pub mod rows;
 mod sample;
 mod user_specific;
 
+pub use bulk_import::BulkImport;
 pub use data_extraction::DataExtraction;
 pub use data_processing::DataProcessing;
 pub use data_transformation::DataTransformation;

@@ -31,16 +31,23 @@ impl JsonSchema for Table {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "description": "CSV text with a header line, a list of objects, or an object that has one of them under \
-                `rows`, `data`, `items`, `output`, `content` or `result`, as earlier steps return it.",
+                `rows`, `data`, `items`, `output`, `content`, `result`, `records` or `results`, as earlier steps and services \
+                return it.",
             "type": ["string", "array", "object"]
         })
     }
 }
 
 /// Where an object has its rows.
-const MEMBERS: [&str; 6] = ["rows", "data", "items", "output", "content", "result"];
+const MEMBERS: [&str; 8] = ["rows", "data", "items", "output", "content", "result", "records", "results"];
 /// How deep they are looked for.
 const DEEPEST: usize = 4;
+
+impl From<Value> for Table {
+    fn from(value: Value) -> Self {
+        Self(value)
+    }
+}
 
 impl Table {
     /// The rows.
@@ -49,6 +56,11 @@ impl Table {
     /// With the rule that is broken, for people.
     pub fn frame(&self) -> Result<Frame, String> {
         frame(&self.0, DEEPEST)
+    }
+
+    /// Is it an object that has no rows in it, and so is one row itself?
+    pub fn is_single(&self) -> bool {
+        self.0.as_object().is_some_and(|object| rows_of(object).is_none())
     }
 
     /// The text, if it is one of a single line: a name or a path, not rows.
@@ -66,15 +78,17 @@ fn frame(value: &Value, deep: usize) -> Result<Frame, String> {
             };
             items.iter().enumerate().map(object).collect::<Result<Vec<_>, _>>().map(Frame::of)
         }
-        Value::Object(object) => {
-            let found = MEMBERS.iter().filter_map(|name| object.get(*name));
-            match found.into_iter().find(|v| v.is_string() || v.is_array() || v.is_object()) {
-                Some(inner) if deep > 0 => frame(inner, deep - 1),
-                _ => Ok(Frame::of(vec![object.clone()])),
-            }
-        }
+        Value::Object(object) => match rows_of(object) {
+            Some(inner) if deep > 0 => frame(inner, deep - 1),
+            _ => Ok(Frame::of(vec![object.clone()])),
+        },
         _ => Err("must be CSV text, a list of objects, or an object that has one of them".to_owned()),
     }
+}
+
+fn rows_of(object: &Row) -> Option<&Value> {
+    let found = MEMBERS.iter().filter_map(|name| object.get(*name));
+    found.into_iter().find(|v| v.is_string() || v.is_array() || v.is_object())
 }
 
 /// Reads CSV with a header. Numbers and `true`, `false` become what they are, nothing becomes null.

@@ -29,6 +29,7 @@ mod read;
 mod reap;
 mod renew;
 mod submit;
+mod writer;
 
 pub(crate) use accept::Belonging;
 pub use again::{Again, AgainTerms, Retried, TriedAgain, again};
@@ -44,3 +45,4 @@ pub use reap::{Lost, expired_leases, release};
 pub use renew::{Renewal, Renewed, renew};
 pub(crate) use submit::insert;
 pub use submit::{Concurrency, Holder, NewTask, Step, Submitted, Ties, submit, submit_many};
+pub use writer::{Writer, checkpoint};
