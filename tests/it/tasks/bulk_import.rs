@@ -1,7 +1,10 @@
 //! Importing records.
 
 use std::{
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -87,8 +90,9 @@ async fn records_are_kept_as_they_came_and_belong_to_whoever_imports_them() {
 async fn csv_is_imported_and_what_an_earlier_step_returned() {
     let app = TestApp::spawn().await;
     let user = app.user().await;
-    result_of(&app, &user, inline(&json!("name,age\nada,36\nbob,\n"))).await;
-    assert_eq!(kept(&app).await, r#"1 {"age":36,"name":"ada"}, 2 {"age":null,"name":"bob"}"#);
+    result_of(&app, &user, inline(&json!("name,n\nada,36\nbob,\neve,12345678901234567890\n"))).await;
+    let people = r#"1 {"n":36,"name":"ada"}, 2 {"n":null,"name":"bob"}, 3 {"n":"12345678901234567890","name":"eve"}"#;
+    assert_eq!(kept(&app).await, people);
     let steps = [json!({"type": "filter", "column": "n", "op": "gt", "value": 1})];
     let rows = json!([{"n": 1}, {"n": 2}, {"n": 3}]);
     let first =
@@ -267,6 +271,28 @@ async fn a_service_that_asks_for_a_pause_is_given_it() {
     assert!(app.count(wait).await >= app.now().timestamp() + 300);
     app.drain_with_time().await;
     assert_eq!((user.state_of(&id).await, kept(&app).await), ("completed".to_owned(), r#"1 {"n":1}"#.to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_can_be_cancelled_while_the_service_thinks() {
+    let app = TestApp::spawn().await;
+    let user = app.user().await;
+    let (done, thinking) = std::sync::mpsc::channel::<()>();
+    let thinking = Mutex::new(thinking);
+    let node = ScriptedNode::start(Box::new(move |_| {
+        // Until the test is done with it.
+        let _ = thinking.lock().expect("one at a time").recv();
+        None
+    }));
+    let id = user.submit(import(external(&node))).await;
+    let cancel = async {
+        let asked = async || (!node.requests("/people").is_empty()).then_some(());
+        wait::until("the service to be asked", LIMIT, asked).await;
+        user.post(&format!("/tasks/cancel/{id}"), json!({})).await.expect(200);
+    };
+    tokio::join!(app.drain(), cancel);
+    drop(done);
+    assert_eq!(user.state_of(&id).await, "cancelled");
 }
 
 /// Whoever wants to write the second batch of two waits until this is dropped.

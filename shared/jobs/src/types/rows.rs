@@ -55,12 +55,28 @@ impl Table {
     /// # Errors
     /// With the rule that is broken, for people.
     pub fn frame(&self) -> Result<Frame, String> {
-        frame(&self.0, DEEPEST)
+        self.clone().into_frame()
+    }
+
+    /// The rows, without a second copy of them: a small row takes a hundred times the memory that its text does.
+    ///
+    /// # Errors
+    /// Likewise.
+    pub fn into_frame(self) -> Result<Frame, String> {
+        frame(self.0, DEEPEST)
+    }
+
+    /// How many rows there are, without a copy of them.
+    ///
+    /// # Errors
+    /// Likewise.
+    pub fn count(&self) -> Result<usize, String> {
+        count(&self.0, DEEPEST)
     }
 
     /// Is it an object that has no rows in it, and so is one row itself?
     pub fn is_single(&self) -> bool {
-        self.0.as_object().is_some_and(|object| rows_of(object).is_none())
+        self.0.as_object().is_some_and(|object| place_in(object).is_none())
     }
 
     /// The text, if it is one of a single line: a name or a path, not rows.
@@ -69,26 +85,49 @@ impl Table {
     }
 }
 
-fn frame(value: &Value, deep: usize) -> Result<Frame, String> {
+fn frame(value: Value, deep: usize) -> Result<Frame, String> {
     match value {
-        Value::String(text) => parse_csv(text),
+        Value::String(text) => parse_csv(&text),
         Value::Array(items) => {
-            let object = |(at, item): (usize, &Value)| {
-                item.as_object().cloned().ok_or_else(|| format!("must hold objects; entry {at} is none"))
+            let object = |(at, item)| match item {
+                Value::Object(object) => Ok(object),
+                _ => Err(no_object(at)),
             };
-            items.iter().enumerate().map(object).collect::<Result<Vec<_>, _>>().map(Frame::of)
+            items.into_iter().enumerate().map(object).collect::<Result<Vec<_>, _>>().map(Frame::of)
         }
-        Value::Object(object) => match rows_of(object) {
-            Some(inner) if deep > 0 => frame(inner, deep - 1),
-            _ => Ok(Frame::of(vec![object.clone()])),
+        Value::Object(mut object) => match place_in(&object).filter(|_| deep > 0) {
+            Some(name) => frame(object.remove(name).unwrap_or_default(), deep - 1),
+            None => Ok(Frame::of(vec![object])),
         },
-        _ => Err("must be CSV text, a list of objects, or an object that has one of them".to_owned()),
+        _ => Err(NO_ROWS.to_owned()),
     }
 }
 
-fn rows_of(object: &Row) -> Option<&Value> {
-    let found = MEMBERS.iter().filter_map(|name| object.get(*name));
-    found.into_iter().find(|v| v.is_string() || v.is_array() || v.is_object())
+fn count(value: &Value, deep: usize) -> Result<usize, String> {
+    match value {
+        Value::String(text) => parse_csv(text).map(|frame| frame.rows.len()),
+        Value::Array(items) => match items.iter().position(|item| !item.is_object()) {
+            Some(at) => Err(no_object(at)),
+            None => Ok(items.len()),
+        },
+        Value::Object(object) => match place_in(object).filter(|_| deep > 0) {
+            Some(name) => count(&object[name], deep - 1),
+            None => Ok(1),
+        },
+        _ => Err(NO_ROWS.to_owned()),
+    }
+}
+
+const NO_ROWS: &str = "must be CSV text, a list of objects, or an object that has one of them";
+
+fn no_object(at: usize) -> String {
+    format!("must hold objects; entry {at} is none")
+}
+
+/// The member that has an object's rows.
+fn place_in(object: &Row) -> Option<&'static str> {
+    let holds = |name: &&str| object.get(*name).is_some_and(|v| v.is_string() || v.is_array() || v.is_object());
+    MEMBERS.into_iter().find(holds)
 }
 
 /// Reads CSV with a header. Numbers and `true`, `false` become what they are, nothing becomes null.
@@ -126,7 +165,12 @@ fn numeric(text: &str) -> Option<Number> {
     if padded || !digits.starts_with(|c: char| c.is_ascii_digit()) {
         return None;
     }
-    text.parse::<i64>().map(Number::from).ok().or_else(|| Number::from_f64(text.parse().ok()?))
+    if let Ok(whole) = text.parse::<i64>() {
+        return Some(whole.into());
+    }
+    // One of twenty digits is a name, of which a float would lose the last ones.
+    let whole = digits.bytes().all(|b| b.is_ascii_digit());
+    if whole { None } else { Number::from_f64(text.parse().ok()?) }
 }
 
 impl Frame {

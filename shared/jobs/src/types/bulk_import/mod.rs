@@ -105,8 +105,7 @@ pub struct Input {
     #[serde(default)]
     #[schemars(length(max = 10))]
     pub validation_rules: Vec<Rule>,
-    /// The fields that each record must have, for the rule `required_fields`, which need not be named then. Without them: every field
-    /// that any record has.
+    /// The fields that each record must have; whoever names some need not name the rule. Without them it means all that any record has.
     #[serde(default)]
     #[schemars(length(max = 100))]
     pub required_fields: Vec<String>,
@@ -145,7 +144,7 @@ struct Begun {
 impl Task for BulkImport {
     const TYPE: &'static str = "bulk_import";
     const DESCRIPTION: &'static str =
-        "Imports records that come with it, of an earlier step or of a service, checks them, and keeps all or none.";
+        "Imports records of its input, an earlier step or a service; what is invalid is left out, or ends the import.";
     const LONG: bool = true;
     type Input = Input;
     type Output = Output;
@@ -209,9 +208,9 @@ fn is_data_type(text: &str) -> bool {
 /// A step of a chain has its rows only when it runs, so none at all is no error yet.
 fn check_rows(input: &Input, refuse: &mut impl FnMut(String, &'static str, String)) {
     for (pointer, table) in [("/records", &input.records), ("/input", &input.input)] {
-        match table.as_ref().map(Table::frame) {
+        match table.as_ref().map(Table::count) {
             Some(Err(why)) => refuse(pointer.to_owned(), "invalid_value", why),
-            Some(Ok(frame)) if frame.rows.len() > MOST => {
+            Some(Ok(rows)) if rows > MOST => {
                 refuse(pointer.to_owned(), "too_many", format!("may have {MOST} records at most"));
             }
             _ => {}
@@ -237,7 +236,8 @@ impl Given {
             Self::Table(table) => table,
             Self::Answer(answer) => answer::table_of(answer)?,
         };
-        let frame = table.frame().map_err(|why| TaskFailure::permanent("invalid_rows", format!("the source {why}")))?;
+        let frame =
+            table.into_frame().map_err(|why| TaskFailure::permanent("invalid_rows", format!("the source {why}")))?;
         if frame.rows.len() > MOST {
             let n = frame.rows.len();
             return Err(TaskFailure::permanent("too_many_records", format!("{n} records; {MOST} is the most")));
