@@ -24,13 +24,13 @@ const ORIGINAL: &str = r#"{
 const LIMIT: Duration = Duration::from_secs(30);
 const JSON: &str = "content-type: application/json\r\n";
 
-fn import(data: Value) -> Value {
+fn import(data: &Value) -> Value {
     json!({"task_type": "bulk_import", "data": data, "retry_config": {"max_retries": 0}})
 }
 
 /// The task once it has ended.
 async fn ended(app: &TestApp, user: &Actor, data: Value) -> Value {
-    let id = user.submit(import(data)).await;
+    let id = user.submit(import(&data)).await;
     app.drain().await;
     user.task(&id).await
 }
@@ -201,7 +201,7 @@ async fn bad_input_is_named_by_its_pointer() {
         (with("records", json!(vec![json!({}); 100_001])), "/data/records", "too_many"),
         (with("headers", json!({"Host": "other"})), "/data/headers/Host", "forbidden_header"),
     ] {
-        let refused = user.post("/tasks/submit", import(data)).await.expect_problem(422, "validation_failed").json();
+        let refused = user.post("/tasks/submit", import(&data)).await.expect_problem(422, "validation_failed").json();
         let error = &refused["errors"][0];
         assert_eq!((&error["pointer"], &error["code"]), (&json!(pointer), &json!(code)), "{refused}");
     }
@@ -262,7 +262,7 @@ async fn a_service_that_asks_for_a_pause_is_given_it() {
     let app = TestApp::spawn().await;
     let user = app.user().await;
     let node = answering(vec![answer(429, "retry-after: 300\r\n", ""), answer(200, JSON, r#"[{"n":1}]"#)]);
-    let mut task = import(external(&node));
+    let mut task = import(&external(&node));
     task["retry_config"] = json!({"max_retries": 1, "retry_delay": 1});
     let id = user.submit(task).await;
     app.drain().await;
@@ -284,7 +284,7 @@ async fn an_import_can_be_cancelled_while_the_service_thinks() {
         let _ = thinking.lock().expect("one at a time").recv();
         None
     }));
-    let id = user.submit(import(external(&node))).await;
+    let id = user.submit(import(&external(&node))).await;
     let cancel = async {
         let asked = async || (!node.requests("/people").is_empty()).then_some(());
         wait::until("the service to be asked", LIMIT, asked).await;
