@@ -37,7 +37,8 @@ pub async fn init_with(host: &Host, types: impl FnOnce(Registry) -> Registry) ->
     if let Err(error) = pool.acquire().await {
         tracing::warn!(%error, "starting without the database");
     }
-    let node = WorkerNode::new(&config.common.node, &host.entropy);
+    let most = Lane::ALL.map(|lane| config.lanes.of(lane).side_by_side).into_iter().max().unwrap_or_default();
+    let node = WorkerNode::new(&config.common.node, most, &host.entropy);
     let client = GuardedClient::new(config.outbound.allowed);
     let callable = config.callable.functions;
     let lambda = if callable.is_empty() { None } else { host.lambda()? };

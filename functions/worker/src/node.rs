@@ -13,8 +13,6 @@ use halyard_store::{nodes, within};
 
 /// How long the database may take to note a heartbeat.
 const NOTE: Duration = Duration::from_secs(2);
-/// The most messages of a batch (`BatchSize` in the template), and so of tasks side by side, of one invocation.
-const CAPACITY: i32 = 10;
 
 /// Who this environment is, and what it has done since it last said that it lives.
 #[derive(Debug)]
@@ -28,14 +26,16 @@ pub struct WorkerNode {
 impl WorkerNode {
     /// A host that is a worker and nothing else is one node. Others may have several environments beside functions of
     /// other kinds, so the id is the host's and some letters of the environment's own.
-    pub fn new(config: &NodeConfig, entropy: &Entropy) -> Self {
+    ///
+    /// `side_by_side`: tasks that run in one invocation at most.
+    pub fn new(config: &NodeConfig, side_by_side: usize, entropy: &Entropy) -> Self {
         let host = Node::new(config);
         let own = u16::from_be_bytes(entropy.bytes());
         let id = match &host.role {
             Some(_) => host.id.to_string(),
             None => format!("{}-worker-{own:04x}", host.id),
         };
-        let capacity = config.capacity.map_or(CAPACITY, i32::from);
+        let capacity = config.capacity.map_or_else(|| i32::try_from(side_by_side).unwrap_or(i32::MAX), i32::from);
         Self { id, host, capacity, processed: AtomicI64::new(0) }
     }
 

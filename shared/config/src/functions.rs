@@ -302,9 +302,9 @@ impl FromVars for LanesConfig {
             let margin = r.number_or(margin, seconds, 1..=300).map(Duration::from_secs);
             Some(LaneConfig { side_by_side: side_by_side?, margin: margin? })
         };
-        let high = lane("HIGH_SIDE_BY_SIDE", 10, "HIGH_MARGIN_SECONDS", 3);
-        let default = lane("DEFAULT_SIDE_BY_SIDE", 10, "DEFAULT_MARGIN_SECONDS", 3);
-        let low = lane("LOW_SIDE_BY_SIDE", 10, "LOW_MARGIN_SECONDS", 3);
+        let high = lane("HIGH_SIDE_BY_SIDE", 25, "HIGH_MARGIN_SECONDS", 3);
+        let default = lane("DEFAULT_SIDE_BY_SIDE", 25, "DEFAULT_MARGIN_SECONDS", 3);
+        let low = lane("LOW_SIDE_BY_SIDE", 25, "LOW_MARGIN_SECONDS", 3);
         let long = lane("LONG_SIDE_BY_SIDE", 1, "LONG_MARGIN_SECONDS", 30);
         Some(Self { high: high?, default: default?, low: low?, long: long? })
     }

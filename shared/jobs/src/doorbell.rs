@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use halyard_cloud::queue::{Outgoing, Queue, QueueError, QueueName};
 use halyard_domain::Lane;
+use halyard_store::lanes;
 use serde::{Deserialize, Serialize};
 
 /// The queue of each lane.
@@ -77,6 +78,13 @@ const BATCH: usize = 10;
 const ONE_EACH: usize = 10;
 /// At most so many messages for any number of tasks: more than there are workers to hear them at once.
 const MESSAGES: usize = 50;
+
+/// For how many tasks to ring where `counted` were counted, and counting stops at [`lanes::COUNT_CAP`]: for more than there can be,
+/// if it did. Whoever claims fewer tasks than he asked for passes nothing on, so the surplus ends with the tasks.
+pub fn at_least(counted: i64) -> usize {
+    const MORE_THAN_ANY: usize = 10_000_000;
+    if counted < lanes::COUNT_CAP { usize::try_from(counted).unwrap_or_default() } else { MORE_THAN_ANY }
+}
 
 /// Messages that ring for `count` tasks of `lane` after `delay`: one each, or, of many, some that ring for several.
 pub fn messages(lane: Lane, delay: Duration, count: usize, ids: &TraceIds) -> Vec<Outgoing> {

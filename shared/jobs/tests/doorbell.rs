@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use halyard_domain::Lane;
-use halyard_jobs::doorbell::{Doorbell, LaneQueues, TraceIds, decode, message, messages};
+use halyard_jobs::doorbell::{Doorbell, LaneQueues, TraceIds, at_least, decode, message, messages};
 
 #[test]
 fn a_doorbell_names_its_lane_and_carries_the_ids() {
@@ -25,6 +25,14 @@ fn many_tasks_share_doorbells_and_none_is_left_out() {
         assert_eq!(heard.iter().sum::<usize>(), count);
         assert!(heard.iter().max().copied().unwrap_or(0) - heard.iter().min().copied().unwrap_or(0) <= 1, "{heard:?}");
     }
+}
+
+#[test]
+fn what_was_not_counted_to_its_end_is_rung_for_to_its_end() {
+    assert_eq!((at_least(-1), at_least(0), at_least(9_999)), (0, 0, 9_999));
+    let bells = messages(Lane::Default, Duration::ZERO, at_least(10_000), &TraceIds::default());
+    assert_eq!(bells.len(), 50);
+    assert!(bells.iter().all(|bell| decode(&bell.body).unwrap().count > 100_000));
 }
 
 #[test]

@@ -134,7 +134,8 @@ pub async fn paused(conn: &mut PgConnection) -> Result<Vec<Lane>> {
     rows.iter().map(|lane| parse(lane)).collect()
 }
 
-/// Lanes, paused ones left out, in which tasks have been due for longer than `grace`, with how many (at most 100).
+/// Lanes, paused ones left out, in which tasks have been due for longer than `grace`, with how many (at most
+/// [`COUNT_CAP`]).
 /// A lane of these whose queue is empty needs a doorbell, whatever the outbox says. Tasks with a concurrency key may have to
 /// wait for others, and do not count.
 pub async fn needing_doorbell(conn: &mut PgConnection, grace: chrono::Duration, now: Now) -> Result<Vec<(Lane, i64)>> {
@@ -146,11 +147,12 @@ pub async fn needing_doorbell(conn: &mut PgConnection, grace: chrono::Duration, 
                 select from tasks t
                 where t.lane = l.lane and t.state in ('queued', 'scheduled', 'retrying') and t.concurrency_key is null
                   and t.available_at <= coalesce($2::timestamptz, statement_timestamp()) - make_interval(secs => $1)
-                order by t.claim_order limit 100) due) w
+                order by t.claim_order limit $3) due) w
         where not l.paused and w.n > 0
         "#,
         grace.as_seconds_f64(),
         now,
+        COUNT_CAP,
     )
     .fetch_all(conn)
     .await?;

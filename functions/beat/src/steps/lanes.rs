@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use halyard_jobs::doorbell::{TraceIds, message};
+use halyard_jobs::doorbell::{self, TraceIds};
 use halyard_store::lanes;
 
 use super::{GRACE, depth, ring};
@@ -22,10 +22,9 @@ pub async fn ring_silent(beat: &Beat, step: &mut Step) -> Result<(), StepError> 
         if !silent {
             continue;
         }
-        let bell = message(lane, Duration::ZERO, &TraceIds::default());
-        let bells = vec![bell; usize::try_from(tasks).unwrap_or_default()];
-        match ring(beat, lane, &bells).await {
-            Ok(()) => step.add("rung", bells.len()),
+        let count = doorbell::at_least(tasks);
+        match ring(beat, lane, &doorbell::messages(lane, Duration::ZERO, count, &TraceIds::default())).await {
+            Ok(()) => step.add("rung", count),
             Err(error) => step.note(format!("lane {lane}: {error}")),
         }
     }

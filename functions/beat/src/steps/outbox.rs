@@ -6,7 +6,7 @@ use std::{
 };
 
 use halyard_domain::Lane;
-use halyard_jobs::doorbell::{TraceIds, message};
+use halyard_jobs::doorbell::{TraceIds, message, messages};
 use halyard_store::{outbox, tasks};
 
 use super::{GRACE, depth, ring};
@@ -49,7 +49,7 @@ pub async fn sweep(beat: &Beat, step: &mut Step) -> Result<(), StepError> {
     Ok(())
 }
 
-/// Rings once for each row, but not for those that a doorbell still in the queue will do for: any doorbell of a lane
+/// Rings for each row (many that are due share messages), but not for those that a doorbell still in the queue will do for: any doorbell of a lane
 /// answers any of its tasks. `waiting` is how many of those are left: each does for one row only, and what this beat
 /// rings is not among them.
 async fn ring_for(beat: &Beat, step: &mut Step, lane: Lane, mut delays: Vec<Duration>, waiting: &mut usize) {
@@ -58,9 +58,10 @@ async fn ring_for(beat: &Beat, step: &mut Step, lane: Lane, mut delays: Vec<Dura
     let spared = due.min(*waiting);
     *waiting -= spared;
     step.add("spared", spared);
-    let messages: Vec<_> = delays[spared..].iter().map(|&delay| message(lane, delay, &TraceIds::default())).collect();
-    match ring(beat, lane, &messages).await {
-        Ok(()) => step.add("rung", messages.len()),
+    let mut bells = messages(lane, Duration::ZERO, due - spared, &TraceIds::default());
+    bells.extend(delays[due..].iter().map(|&delay| message(lane, delay, &TraceIds::default())));
+    match ring(beat, lane, &bells).await {
+        Ok(()) => step.add("rung", delays.len() - spared),
         Err(error) => step.note(format!("lane {lane}: {error}")),
     }
 }

@@ -11,8 +11,6 @@ use halyard_store::{Connection, audit::Entry, lanes};
 use super::{lane, pause::Response};
 use crate::state::AppState;
 
-/// So many tasks are rung for at once; the outbox has the rest, and beat rings for them.
-const BELLS: i64 = lanes::COUNT_CAP;
 /// How long the queue may take.
 const QUEUE: Duration = Duration::from_secs(2);
 
@@ -29,9 +27,9 @@ pub async fn handler(
         Ok(depths.into_iter().find(|depth| depth.lane == lane).map_or(0, |depth| depth.ready))
     };
     let (name, held) = lane::change(&state, &caller, &info, &name, "lane.resume", call).await?;
-    let count = usize::try_from(held.min(BELLS)).unwrap_or_default();
     let ids = TraceIds { request_id: Some(info.request_id().to_string()), traceparent: Some(info.traceparent()) };
-    let rung = doorbell::ring(&*state.queue, &state.queues, name, Duration::ZERO, count, &ids, QUEUE);
+    let rung =
+        doorbell::ring(&*state.queue, &state.queues, name, Duration::ZERO, doorbell::at_least(held), &ids, QUEUE);
     if let Err(error) = rung.await {
         tracing::warn!(%error, lane = %name, "doorbells were not taken; beat will ring");
     }

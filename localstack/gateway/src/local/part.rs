@@ -87,9 +87,18 @@ fn used(stack: &Stack) -> Vec<String> {
     used
 }
 
-/// How many tasks the lanes' mappings of a stack bring at a time at most: batches side by side x their size.
+/// How many tasks run at a time at most for the lanes' mappings of a stack: invocations side by side x tasks of one.
 pub fn tasks_at_once(stack: &Stack) -> u32 {
-    let of_mapping = |mapping: &EventSourceMapping| mapping.max_concurrency.unwrap_or(1) * mapping.batch.size;
+    let of_one = |mapping: &EventSourceMapping| {
+        let lane = mapping.queue.strip_suffix("Queue")?.to_uppercase();
+        match stack.functions.get(WORKER)?.environment.get(&format!("{lane}_SIDE_BY_SIDE"))? {
+            EnvValue::Known(number) => number.parse::<u32>().ok(),
+            _ => None,
+        }
+    };
+    let of_mapping = |mapping: &EventSourceMapping| {
+        mapping.max_concurrency.unwrap_or(1) * of_one(mapping).unwrap_or(mapping.batch.size)
+    };
     stack.mappings.iter().filter(|mapping| mapping.function == WORKER).map(of_mapping).sum()
 }
 

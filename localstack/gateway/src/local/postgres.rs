@@ -119,7 +119,7 @@ impl Postgres {
 const SETTINGS: &[&str] = &[
     "listen_addresses=",
     "unix_socket_permissions=0700",
-    "shared_buffers=64MB",
+    "shared_buffers=128MB",
     "jit=off",
     "wal_level=minimal",
     "max_wal_senders=0",

@@ -31,11 +31,11 @@ impl LaneLimits {
 }
 
 impl Default for LaneLimits {
-    /// Ten side by side and three seconds; of `long`, one and half a minute.
+    /// Twenty-five side by side and three seconds; of `long`, one and half a minute.
     fn default() -> Self {
         Self::new(|lane| match lane {
             Lane::Long => LaneLimit { side_by_side: 1, margin: Duration::from_secs(30) },
-            Lane::High | Lane::Default | Lane::Low => LaneLimit { side_by_side: 10, margin: Duration::from_secs(3) },
+            Lane::High | Lane::Default | Lane::Low => LaneLimit { side_by_side: 25, margin: Duration::from_secs(3) },
         })
     }
 }
