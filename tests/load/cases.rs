@@ -59,7 +59,7 @@ pub async fn run_all(
     }
     if wanted("tasks_by_batch") {
         data::clear(&mut database).await?;
-        report.lines.push(tasks::by_batch(mode, server).await?);
+        report.lines.push(tasks::by_batch(mode, server, &mut database).await?);
     }
     if wanted("backlog") {
         report.lines.extend(tasks::backlog(mode, server, &mut database).await?);

@@ -61,9 +61,12 @@ fn batches(server: &Server) -> MakeRequest {
     })
 }
 
-/// As [`end_to_end`], by batches.
-pub async fn by_batch(mode: &'static str, server: &Server) -> Result<Line, String> {
+/// As [`end_to_end`], by batches; after one that makes connections and plans.
+pub async fn by_batch(mode: &'static str, server: &Server, database: &mut PgConnection) -> Result<Line, String> {
     eprintln!("{mode}: {TASKS} tasks by batch");
+    client::run(server.process.address(), Until::Count(TASKS / BATCH), false, &batches(server)).await?;
+    until_completed(server, TASKS, Instant::now()).await?;
+    data::clear(database).await?;
     server.quiet().await;
     let (shares, before) = (procfs::by_name(&[server.process.pid()]), server.cpu());
     let start = Instant::now();

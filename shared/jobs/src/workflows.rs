@@ -50,14 +50,13 @@ pub async fn take_further(conn: &mut Connection, id: WorkflowId, now: Now) -> Re
         let steps: Vec<i32> = next.released.iter().copied().collect();
         let inputs = if steps.is_empty() { Vec::new() } else { workflows::inputs(&mut tx, id, &steps).await? };
         let given: Vec<_> = inputs.into_iter().map(|inputs| (inputs.step, merged(inputs))).collect();
-        if let Some(released) = workflows::commit(&mut tx, &snapshot, &next, &given, now).await? {
-            tx.commit().await?;
-            if let Some(end) = next.end {
-                taken.ended = true;
-                tracing::info!(workflow_id = %id, state = %end, "workflow ended");
-            }
-            taken.released.extend(released);
+        let released = workflows::commit(&mut tx, &snapshot, &next, &given, now).await?;
+        tx.commit().await?;
+        if let Some(end) = next.end {
+            taken.ended = true;
+            tracing::info!(workflow_id = %id, state = %end, "workflow ended");
         }
+        taken.released.extend(released);
     }
     Ok(taken)
 }

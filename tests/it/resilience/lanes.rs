@@ -6,9 +6,10 @@ use halyard_tests::{Actor, TestApp, wait};
 use serde_json::{Value, json};
 
 const LIMIT: Duration = Duration::from_secs(90);
-/// `MaximumConcurrency` times `BatchSize` of the template: what runs at once of a lane.
-const LOW: i64 = 3 * 10;
-const DEFAULT: i64 = 6 * 10;
+/// `MaximumConcurrency` times `*_SIDE_BY_SIDE` of the template: what runs at once of a lane that has so much waiting that ten
+/// doorbells, an invocation's, ring for as many as it can run.
+const LOW: i64 = 3 * 25;
+const DEFAULT: i64 = 6 * 25;
 
 fn lasting(milliseconds: u32, priority: u8) -> Value {
     json!({"task_type": "sample", "data": {"duration_ms": milliseconds}, "priority": priority})
@@ -39,10 +40,10 @@ async fn until_completed(app: &TestApp, user: &Actor, ids: &[String]) {
 async fn a_lane_that_is_full_of_tasks_that_do_not_end_keeps_nothing_of_another_lane() {
     let app = TestApp::builder().live().without_rate_limits().spawn().await;
     let flooder = app.user_named("flooder").await;
-    flood(&flooder, &lasting(600_000, 9), 100).await;
+    flood(&flooder, &lasting(600_000, 9), 300).await;
     until_full(&app, "low", LOW).await;
     // Each lane beside it has all of its own slots, for whomever.
-    flood(&flooder, &lasting(600_000, 5), 150).await;
+    flood(&flooder, &lasting(600_000, 5), 500).await;
     until_full(&app, "default", DEFAULT).await;
     let mut urgent = Vec::new();
     for user in [&app.user_named("other").await, &flooder] {
@@ -55,7 +56,7 @@ async fn a_lane_that_is_full_of_tasks_that_do_not_end_keeps_nothing_of_another_l
     }
     assert_eq!((running(&app, "low").await, running(&app, "default").await), (LOW, DEFAULT), "they run still");
     let waiting = "select count(*) from tasks where state = 'queued' and lane = $1";
-    assert_eq!(app.count_of(waiting, "low").await, 100 - LOW);
+    assert_eq!(app.count_of(waiting, "low").await, 300 - LOW);
     flooder.post("/tasks/bulk/cancel", json!({"all": true, "force": true})).await.expect(200);
     app.leave_unfinished();
 }

@@ -20,8 +20,8 @@ const fn mutant(name: &'static str, from: &'static str, to: &'static str) -> Mut
 const MUTANTS: [Mutant; 12] = [
     mutant(
         "ends and renewals of stale attempts are taken",
-        "where t.id = g.id and t.id = any ($1) and t.state = 'running' and t.fence = g.fence",
-        "where t.id = g.id and t.id = any ($1) and t.state = 'running'",
+        "where t.id = g.id and t.id = any ($1) and t.lease_until is not null and t.fence = g.fence",
+        "where t.id = g.id and t.id = any ($1) and t.lease_until is not null",
     ),
     mutant("a retry owes no doorbell", "from done where ended_at is null", "from done where false"),
     mutant("a claim does not count its fence", "fence = t.fence + 1,", "fence = t.fence,"),
@@ -31,14 +31,14 @@ const MUTANTS: [Mutant; 12] = [
         "delete from outbox where false and task_id = any (array(select id from picked))",
     ),
     mutant(
-        "two take a workflow further from the same place",
-        "where id = $1 and version = $2 and state = 'running'",
-        "where id = $1 and $2::bigint is not null and state = 'running'",
+        "steps do not learn that others have ended",
+        "set waits_for = s.waits_for - g.by",
+        "set waits_for = s.waits_for",
     ),
     mutant(
         "the ends of steps are heard again",
-        "where s.workflow_id = h.id and s.id = any ($7)",
-        "where false and s.workflow_id = h.id and s.id = any ($7)",
+        "where s.workflow_id = h.id and s.id = any ($6)",
+        "where false and s.workflow_id = h.id and s.id = any ($6)",
     ),
     mutant(
         "concurrency keys do not limit",

@@ -2,7 +2,8 @@
 //!
 //! Here nothing can go past, no code of the platform knows of it, and a fault looks as it does in production: a connection
 //! that breaks before the statement, or after it. What is not about tasks passes without a word, and so do the messages that
-//! open a connection and prepare a statement: they change nothing.
+//! open a connection and prepare a statement: they change nothing. A transaction is one call, decided about at its first statement
+//! and carried out, or lost, at its last: what it locks until then would have the calls of others wait, which none may.
 //!
 //! Source: PostgreSQL documentation, "Frontend/Backend Protocol", Message Formats.
 
@@ -25,6 +26,9 @@ use super::{
     mutants::Mutant,
     stage::{HostId, Kind, Passage, Stage},
 };
+
+/// What the server says of the connection when it is ready and no transaction is open.
+const IDLE: u8 = b'I';
 
 /// One environment's socket.
 pub struct Wire {
@@ -76,11 +80,14 @@ async fn serve(
     open(&mut client, &mut server).await?;
     drop(opening);
     let mut known = HashMap::new();
+    let mut begun = None;
     loop {
         let (burst, label) = burst(&mut client, mutant, &mut known).await?;
-        let entered = match label {
-            None => stage.aside(),
-            Some(label) => match stage.enter(host, Kind::Statement, label).await {
+        let named = begun.is_some() || label.is_some();
+        let entered = match (begun.take(), label) {
+            (Some(entered), _) => entered,
+            (None, None) => stage.aside(),
+            (None, Some(label)) => match stage.enter(host, Kind::Statement, label).await {
                 Some(entered) => entered,
                 None => return Ok(()),
             },
@@ -90,6 +97,12 @@ async fn serve(
         }
         server.write_all(&burst).await?;
         let answer = until_ready(&mut server).await?;
+        if answer.last() != Some(&IDLE) {
+            client.write_all(&answer).await?;
+            // What only begins it decides nothing.
+            begun = named.then_some(entered);
+            continue;
+        }
         match entered.passage {
             Passage::AnswerLost => return Ok(()),
             Passage::Vanish => {

@@ -28,7 +28,7 @@ use super::{
     mutants::Mutant,
     queue::StagedQueue,
     request::Request,
-    stage::{Kind, Passage, Stage, Waiting},
+    stage::{Passage, Stage, Waiting},
     table::PromptTable,
     wire::Wire,
 };
@@ -245,12 +245,9 @@ impl World {
         self.stage.let_go(call.ticket, passage);
         match place {
             Some(place) if passage == Passage::Vanish => {
-                if call.kind == Kind::Statement {
-                    settle(&self.stage).await;
-                } else {
-                    let stage = Arc::clone(&self.stage);
-                    self.actors[place].run(&stage).await;
-                }
+                // To its end: of a transaction this was the first statement.
+                let stage = Arc::clone(&self.stage);
+                self.actors[place].run(&stage).await;
                 self.kill(self.actors[place].slot).await;
                 Ok(())
             }

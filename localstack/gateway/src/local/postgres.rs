@@ -120,6 +120,8 @@ const SETTINGS: &[&str] = &[
     "listen_addresses=",
     "unix_socket_permissions=0700",
     "shared_buffers=128MB",
+    // What was claimed is in the way of claims until it is vacuumed. Aurora looks as often.
+    "autovacuum_naptime=15s",
     "jit=off",
     "wal_level=minimal",
     "max_wal_senders=0",

@@ -97,12 +97,14 @@ pub async fn finish(conn: &mut PgConnection, ends: &[Finish], now: Now) -> Resul
                  unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::float8[], $7::bool[],
                         $8::bool[], $9::text[], $10::text[], $11::text[])
                  as g (id, fence, state, result, error, delay, failed, lease_lost, message, progress, checkpoint)
+        ), failing as materialized (
+            select id, fence, delay, now from given where failed and delay is not null
         ), paced as (
             -- In the order of the types, so that two who do this never wait for each other.
             insert into retry_paces as p (task_type, until)
             select t.task_type, g.now + count(*) * make_interval(secs => $16)
-            from given g join tasks t on t.id = g.id and t.id = any ($1)
-            where g.failed and g.delay is not null and t.state = 'running' and t.fence = g.fence
+            from failing g join tasks t on t.id = g.id and t.id = any (array(select id from failing))
+            where t.lease_until is not null and t.fence = g.fence
             group by t.task_type, g.now order by t.task_type
             on conflict (task_type) do update
                 set until = greatest(p.until, coalesce($15, statement_timestamp()))
@@ -111,10 +113,10 @@ pub async fn finish(conn: &mut PgConnection, ends: &[Finish], now: Now) -> Resul
         ), planned as (
             select g.id, greatest(0, extract(epoch from p.until - g.now)
                                      - (count(*) over w - row_number() over w) * $16 - $17 * $16)::float8 as later
-            from given g join tasks t on t.id = g.id and t.id = any ($1) join paced p on p.task_type = t.task_type
-            where g.failed and g.delay is not null
+            from failing g join tasks t on t.id = g.id and t.id = any (array(select id from failing))
+                join paced p on p.task_type = t.task_type
             window w as (partition by t.task_type rows between unbounded preceding and unbounded following)
-        ), decided as (
+        ), decided as materialized (
             select g.id, g.fence, g.state, g.result, g.error, g.failed, g.lease_lost, g.progress, g.checkpoint, g.now,
                    g.delay + coalesce(p.later, 0) as delay,
                    g.message || case when p.later > 0
@@ -142,7 +144,8 @@ pub async fn finish(conn: &mut PgConnection, ends: &[Finish], now: Now) -> Resul
                                    else g.now + make_interval(secs => g.delay) + t.priority * make_interval(secs => $12)
                               end
             from decided g
-            where t.id = g.id and t.id = any ($1) and t.state = 'running' and t.fence = g.fence
+            -- That it runs is said without its state, so that the index of what runs is not gone through for it.
+            where t.id = g.id and t.id = any ($1) and t.lease_until is not null and t.fence = g.fence
             returning t.id, t.user_id, t.task_type, t.lane, t.state, t.attempt, t.available_at, t.ended_at, t.request_id,
                       t.traceparent, t.workflow_id, g.message, case when t.ended_at is null then g.delay end as delay, g.now,
                       t.concurrency_key,

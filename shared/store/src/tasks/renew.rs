@@ -58,7 +58,7 @@ pub async fn renew(
                 checkpoint = coalesce(g.checkpoint::json, t.checkpoint)
             from unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[], $7::text[])
                  as g (id, fence, progress, checkpoint, note)
-            where t.id = g.id and t.id = any ($1) and t.state = 'running' and t.fence = g.fence
+            where t.id = g.id and t.id = any ($1) and t.lease_until is not null and t.fence = g.fence
             returning t.id, t.cancel_requested, t.attempt, g.note,
                       coalesce(g.progress is not null and t.callbacks ->> 'progress_url' is not null, false) as calls_back
         ), noted as (

@@ -22,8 +22,6 @@ const SIGNALS: i64 = 1_000;
 pub struct Snapshot {
     /// Which.
     pub id: WorkflowId,
-    /// What [`commit`] must find unchanged.
-    pub version: i64,
     /// Where it stands before the signals.
     pub progress: Progress,
     /// The ends that it has not heard of yet.
@@ -68,7 +66,7 @@ pub async fn has_signals(conn: &mut PgConnection, id: WorkflowId) -> Result<bool
 /// with a signal that is committed may leave it to him.
 pub async fn snapshot(conn: &mut PgConnection, id: WorkflowId) -> Result<Option<Snapshot>> {
     let Some(row) = sqlx::query!(
-        r#"select version, unfinished, unsuccessful, stopping, cancel_requested, failure_strategy,
+        r#"select unfinished, unsuccessful, stopping, cancel_requested, failure_strategy,
                   exists (select from workflow_edges where workflow_id = $1) as "edges!"
            from workflows where id = $1 and state = 'running' for update skip locked"#,
         id.0,
@@ -90,7 +88,6 @@ pub async fn snapshot(conn: &mut PgConnection, id: WorkflowId) -> Result<Option<
     let dependents = if row.edges { dependents(conn, id, &signals).await? } else { Vec::new() };
     Ok(Some(Snapshot {
         id,
-        version: row.version,
         progress: Progress {
             unfinished: row.unfinished,
             unsuccessful: row.unsuccessful,
@@ -193,15 +190,15 @@ pub struct Released {
     pub request_id: Option<String>,
 }
 
-/// Carries a decision out in one statement. `None`, and nothing is changed: the workflow is not as [`snapshot`] found it, which
-/// cannot be in the same transaction. `given` is the new inputs of released steps that take results.
+/// Carries a decision out in one statement, in the transaction in which [`snapshot`] was read. `given` is the new inputs of released
+/// steps that take results.
 pub async fn commit(
     conn: &mut PgConnection,
     snapshot: &Snapshot,
     next: &Advance,
     given: &[(i32, Box<RawValue>)],
     now: Now,
-) -> Result<Option<Vec<Released>>> {
+) -> Result<Vec<Released>> {
     let (lowered, by): (Vec<i32>, Vec<i32>) = next.lowered.iter().map(|(step, by)| (*step, *by)).unzip();
     let released: Vec<i32> = next.released.iter().copied().collect();
     let skipped: Vec<i32> = next.skipped.iter().copied().collect();
@@ -211,26 +208,26 @@ pub async fn commit(
         r#"
         with held as (
             update workflows set
-                version = version + 1, unfinished = $3, unsuccessful = $4, stopping = $5, state = $6,
-                ended_at = case when $6 <> 'running' then coalesce($16::timestamptz, statement_timestamp()) end
-            where id = $1 and version = $2 and state = 'running'
-            returning id, coalesce($16, statement_timestamp()) as now
+                version = version + 1, unfinished = $2, unsuccessful = $3, stopping = $4, state = $5,
+                ended_at = case when $5 <> 'running' then coalesce($15::timestamptz, statement_timestamp()) end
+            where id = $1 and state = 'running'
+            returning id, coalesce($15, statement_timestamp()) as now
         ), heard as (
-            delete from workflow_signals s using held h where s.workflow_id = h.id and s.id = any ($7)
+            delete from workflow_signals s using held h where s.workflow_id = h.id and s.id = any ($6)
         ), lowered as (
             update workflow_steps s set waits_for = s.waits_for - g.by
-            from held h, unnest($8::int[], $9::int[]) as g (step, by)
+            from held h, unnest($7::int[], $8::int[]) as g (step, by)
             where s.workflow_id = h.id and s.step = g.step
         ), released as (
             update tasks t set
                 state = case when t.scheduled_for > h.now then 'scheduled' else 'queued' end,
                 available_at = greatest(t.scheduled_for, h.now),
-                claim_order = greatest(t.scheduled_for, h.now) + t.priority * make_interval(secs => $17),
+                claim_order = greatest(t.scheduled_for, h.now) + t.priority * make_interval(secs => $16),
                 input = coalesce(g.input::json, t.input)
             from held h
-                join workflow_steps s on s.workflow_id = h.id and s.step = any ($10)
-                left join unnest($11::int[], $12::text[]) as g (step, input) on g.step = s.step
-            where t.id = s.task_id and t.state = 'scheduled' and t.available_at = $18
+                join workflow_steps s on s.workflow_id = h.id and s.step = any ($9)
+                left join unnest($10::int[], $11::text[]) as g (step, input) on g.step = s.step
+            where t.id = s.task_id and t.state = 'scheduled' and t.available_at = $17
             returning t.id, t.lane, t.state, t.available_at, h.now, t.traceparent, t.request_id
         ), event as (
             insert into task_events (task_id, at, state, attempt, message)
@@ -238,14 +235,14 @@ pub async fn commit(
         ), doorbell as (
             insert into outbox (task_id, lane, due_at, ring_at)
             select id, lane, available_at,
-                   case when available_at - now > make_interval(secs => $19)
-                        then available_at - make_interval(secs => $20) else available_at end
+                   case when available_at - now > make_interval(secs => $18)
+                        then available_at - make_interval(secs => $19) else available_at end
             from released
         ), stopped as (
             select cancel_waiting(array(
                        select s.task_id from workflow_steps s
-                       where s.workflow_id = h.id and ($13 or s.step = any ($14))), $15, h.now) as id
-            from held h where $13 or cardinality($14::int[]) > 0
+                       where s.workflow_id = h.id and ($12 or s.step = any ($13))), $14, h.now) as id
+            from held h where $12 or cardinality($13::int[]) > 0
         )
         select null::uuid as id, null as lane, null::float8 as delay, null as traceparent, null as request_id,
                (select count(*) from stopped) as "stopped!"
@@ -254,7 +251,6 @@ pub async fn commit(
         select id, lane, extract(epoch from available_at - now)::float8, traceparent, request_id, 0 from released
         "#,
         snapshot.id.0,
-        snapshot.version,
         next.unfinished,
         next.unsuccessful,
         next.stopping,
@@ -276,9 +272,6 @@ pub async fn commit(
     )
     .fetch_all(conn)
     .await?;
-    if rows.is_empty() {
-        return Ok(None);
-    }
     let released = rows.into_iter().filter_map(|row| {
         let (id, lane) = (row.id?, row.lane?);
         Some((id, lane, row.delay.unwrap_or_default(), row.traceparent, row.request_id))
@@ -287,8 +280,7 @@ pub async fn commit(
         .map(|(id, lane, delay, traceparent, request_id)| {
             Ok(Released { id: TaskId(id), lane: parse(&lane)?, delay: seconds(delay), traceparent, request_id })
         })
-        .collect::<Result<Vec<_>>>()
-        .map(Some)
+        .collect()
 }
 
 /// Why steps of a stopping workflow are cancelled.

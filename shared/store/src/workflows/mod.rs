@@ -3,7 +3,7 @@
 //! | from | to | the statement's condition |
 //! |---|---|---|
 //! | - | running | `create`: the id is new |
-//! | running | completed, failed, cancelled | `commit`: the version is the one that was read |
+//! | running | completed, failed, cancelled | `commit`: it runs; `snapshot` keeps others off |
 //! | completed, failed, cancelled | running, a new generation | `retry`: it has ended, and the version is the one that was read |
 
 mod advance;

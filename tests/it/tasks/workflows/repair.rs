@@ -1,6 +1,10 @@
 //! Workers that die between the end of a step and what follows from it.
 
-use halyard_tests::TestApp;
+use std::time::Duration;
+
+use halyard_domain::WorkflowId;
+use halyard_store::workflows;
+use halyard_tests::{TestApp, wait};
 use serde_json::json;
 
 use super::{says, states, submit};
@@ -43,6 +47,35 @@ async fn two_beats_at_once_release_a_step_once() {
     let released = "select count(*) from task_events where message like 'Task released%'";
     assert_eq!(app.count(released).await, 2, "the second and the third");
     assert_eq!(app.count("select max(attempt)::bigint from tasks").await, 1);
+}
+
+#[tokio::test]
+async fn whoever_finds_a_workflow_in_other_hands_leaves_it_to_them() {
+    let app = TestApp::spawn().await;
+    let user = app.user().await;
+    let body = json!({"execution_mode": "sequential", "tasks": [says("a"), says("b")]});
+    let id = left_alone(&app, &user, body).await;
+    let waits = ("running".to_owned(), vec!["completed".to_owned(), "waiting".to_owned()]);
+    let workflow: WorkflowId = id.parse().expect("an id");
+    let pool = halyard_store::connect(&app.database().url(), 1).expect("a pool");
+    let mut connection = pool.acquire().await.expect("a connection");
+    let mut deciding = connection.begin().await.expect("a transaction");
+    let seen =
+        workflows::snapshot(&mut deciding, workflow).await.expect("an answer").expect("a workflow to decide about");
+    assert_eq!(seen.signals.len(), 1);
+    app.beat().await;
+    assert_eq!(states(&user, &id).await, waits, "beat has not waited, and done nothing");
+    // Given up without a word: that lets go of the workflow, whoever has the connection next and whenever.
+    drop(deciding);
+    drop(connection);
+    wait::until("the workflow to be let go", Duration::from_secs(20), async || {
+        app.beat().await;
+        (states(&user, &id).await != waits).then_some(())
+    })
+    .await;
+    app.drain().await;
+    assert_eq!(states(&user, &id).await.0, "completed");
+    pool.acquire().await.expect("another connection in the place of the one that was closed");
 }
 
 #[tokio::test]
