@@ -93,7 +93,7 @@ pub fn tasks_at_once(stack: &Stack) -> u32 {
         let lane = mapping.queue.strip_suffix("Queue")?.to_uppercase();
         match stack.functions.get(WORKER)?.environment.get(&format!("{lane}_SIDE_BY_SIDE"))? {
             EnvValue::Known(number) => number.parse::<u32>().ok(),
-            _ => None,
+            EnvValue::Missing(_) => None,
         }
     };
     let of_mapping = |mapping: &EventSourceMapping| {
