@@ -59,3 +59,18 @@ async fn rows_that_come_along_are_handed_on() {
     assert_eq!(result["columns"], json!(["b", "a"]));
     assert_eq!(result["rows"], json!([{"b": 1, "a": "x"}, {"b": 2, "a": null}]));
 }
+
+#[tokio::test]
+async fn more_rows_than_memory_is_meant_for_are_refused_while_they_are_read() {
+    let app = TestApp::spawn().await;
+    let user = app.user().await;
+    let submit = async |rows: usize| {
+        let data = json!({"source": "inline", "data": vec![json!({"a": 1}); rows]});
+        user.post("/tasks/submit", json!({"task_type": "data_extraction", "data": data})).await
+    };
+    let refused = submit(200_001).await.expect_problem(422, "validation_failed").json();
+    let error = &refused["errors"][0];
+    assert_eq!(error["code"], "invalid_value");
+    assert!(error["pointer"].as_str().is_some_and(|pointer| pointer.starts_with("/data/data")), "{error}");
+    assert!(error.to_string().contains("200000 objects at most"), "{error}");
+}

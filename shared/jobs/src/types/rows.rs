@@ -1,9 +1,11 @@
 //! Rows, as tasks take and give them: CSV text, a list of objects, or what an earlier step returned.
 
+mod bounded;
+
 use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Number, Value};
 
 /// One row: values by column.
@@ -18,10 +20,15 @@ pub struct Frame {
     pub rows: Vec<Row>,
 }
 
-/// Rows that a client gave.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(transparent)]
+/// Rows that a client gave, of [`MOST_OBJECTS`] objects at most.
+#[derive(Debug, Clone)]
 pub struct Table(Value);
+
+impl<'de> Deserialize<'de> for Table {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        bounded::value(deserializer, MOST_OBJECTS).map(Self)
+    }
+}
 
 impl JsonSchema for Table {
     fn schema_name() -> Cow<'static, str> {
@@ -37,6 +44,10 @@ impl JsonSchema for Table {
         })
     }
 }
+
+/// Objects in a table, its rows and whatever is in them: the smallest take a hundred times the memory that their text does, and one
+/// request may bring half a million of them.
+pub const MOST_OBJECTS: usize = 200_000;
 
 /// Where an object has its rows.
 const MEMBERS: [&str; 8] = ["rows", "data", "items", "output", "content", "result", "records", "results"];
