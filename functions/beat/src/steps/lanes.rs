@@ -22,9 +22,9 @@ pub async fn ring_silent(beat: &Beat, step: &mut Step) -> Result<(), StepError> 
         if !silent {
             continue;
         }
-        let count = doorbell::at_least(tasks);
-        match ring(beat, lane, &doorbell::messages(lane, Duration::ZERO, count, &TraceIds::default())).await {
-            Ok(()) => step.add("rung", count),
+        let bells = doorbell::messages(lane, Duration::ZERO, doorbell::at_least(tasks), &TraceIds::default());
+        match ring(beat, lane, &bells).await {
+            Ok(()) => step.add("rung", usize::try_from(tasks).unwrap_or_default()),
             Err(error) => step.note(format!("lane {lane}: {error}")),
         }
     }

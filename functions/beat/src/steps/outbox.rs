@@ -49,9 +49,9 @@ pub async fn sweep(beat: &Beat, step: &mut Step) -> Result<(), StepError> {
     Ok(())
 }
 
-/// Rings for each row (many that are due share messages), but not for those that a doorbell still in the queue will do for: any doorbell of a lane
-/// answers any of its tasks. `waiting` is how many of those are left: each does for one row only, and what this beat
-/// rings is not among them.
+/// Rings for each row, many that are due sharing messages, but not for those that a doorbell still in the queue will do
+/// for: any doorbell of a lane answers any of its tasks. `waiting` is how many of those are left: each does for one row only,
+/// and what this beat rings is not among them.
 async fn ring_for(beat: &Beat, step: &mut Step, lane: Lane, mut delays: Vec<Duration>, waiting: &mut usize) {
     delays.sort_unstable();
     let due = delays.iter().take_while(|d| d.is_zero()).count();

@@ -158,18 +158,9 @@ impl Task for HttpRequest {
     }
 
     async fn run(&self, input: Input, context: TaskContext) -> Result<Output, TaskFailure> {
-        let Some(web) = &self.tools.web else {
-            return Err(TaskFailure::retryable("no_client", "this worker calls nobody"));
-        };
         let call = call_of(&input, &context)?;
-        context.log(LogLevel::Info, format!("{} {}", call.method, call.target));
         let began = Instant::now();
-        let answer = tokio::select! {
-            answer = web.call(call) => answer,
-            () = context.cancelled() => return Err(TaskFailure::cancelled()),
-        };
-        let answer = answer.map_err(no_answer)?;
-        context.log(LogLevel::Info, format!("answered {}, {} bytes", answer.status, answer.body.len()));
+        let answer = send(&self.tools, call, &context).await?;
         let wanted = if input.expected_status.is_empty() {
             answer.status.is_success()
         } else {
@@ -185,7 +176,7 @@ impl Task for HttpRequest {
 /// Refuses headers that a task may not set.
 pub(super) fn errors_in(headers: &BTreeMap<String, String>, refuse: &mut impl FnMut(String, &'static str, String)) {
     if headers.len() > MOST_HEADERS {
-        refuse("/headers".to_owned(), "too_many", "may have 50 entries at most".to_owned());
+        refuse("/headers".to_owned(), "too_many", format!("may have {MOST_HEADERS} entries at most"));
     }
     for (name, value) in headers.iter().take(MOST_HEADERS) {
         let pointer = format!("/headers/{}", name.replace('~', "~0").replace('/', "~1"));
@@ -212,12 +203,22 @@ pub(super) fn target_of(url: &str) -> Result<Target, TaskFailure> {
     Target::parse(url).map_err(|refusal| TaskFailure::permanent("forbidden_target", refusal.to_string()))
 }
 
-/// What follows from no answer.
-pub(super) fn no_answer(error: CallError) -> TaskFailure {
-    match error {
+/// Calls, and waits for the answer, whatever it is, unless the attempt is asked to stop.
+pub(super) async fn send(tools: &Tools, call: Call, context: &TaskContext) -> Result<Called, TaskFailure> {
+    let Some(web) = &tools.web else {
+        return Err(TaskFailure::retryable("no_client", "this worker calls nobody"));
+    };
+    context.log(LogLevel::Info, format!("{} {}", call.method, call.target));
+    let answer = tokio::select! {
+        answer = web.call(call) => answer,
+        () = context.cancelled() => return Err(TaskFailure::cancelled()),
+    };
+    let answer = answer.map_err(|error| match error {
         CallError::Refused(why) => TaskFailure::permanent("forbidden_target", why),
         CallError::Failed(why) => TaskFailure::retryable("no_answer", why),
-    }
+    })?;
+    context.log(LogLevel::Info, format!("answered {}, {} bytes", answer.status, answer.body.len()));
+    Ok(answer)
 }
 
 fn call_of(input: &Input, context: &TaskContext) -> Result<Call, TaskFailure> {

@@ -54,13 +54,12 @@ const MEMBERS: [&str; 8] = ["rows", "data", "items", "output", "content", "resul
 /// How deep they are looked for.
 const DEEPEST: usize = 4;
 
-impl From<Value> for Table {
-    fn from(value: Value) -> Self {
-        Self(value)
-    }
-}
-
 impl Table {
+    /// Of CSV text.
+    pub fn of_text(text: String) -> Self {
+        Self(Value::String(text))
+    }
+
     /// The rows.
     ///
     /// # Errors

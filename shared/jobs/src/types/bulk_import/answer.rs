@@ -3,16 +3,14 @@
 use std::time::Duration;
 
 use http::{HeaderValue, Method, header};
-use serde_json::Value;
 
 use super::Input;
 use crate::{
     context::TaskContext,
-    log::LogLevel,
     task::TaskFailure,
     tools::{Call, Called, Tools},
     types::{
-        http_request::{failure_of, headers_of, no_answer, target_of},
+        http_request::{failure_of, headers_of, send, target_of},
         rows::Table,
     },
 };
@@ -24,19 +22,11 @@ const LIMIT: Duration = Duration::from_mins(2);
 
 /// The answer, if it is a good one.
 pub async fn asked(tools: &Tools, input: &Input, context: &TaskContext) -> Result<Called, TaskFailure> {
-    let Some(web) = &tools.web else {
-        return Err(TaskFailure::retryable("no_client", "this worker calls nobody"));
-    };
     let target = target_of(input.url.as_deref().unwrap_or_default())?;
     let mut headers = headers_of(&input.headers);
     headers.entry(header::ACCEPT).or_insert(HeaderValue::from_static("application/json, text/csv;q=0.9"));
-    context.log(LogLevel::Info, format!("GET {target}"));
     let call = Call { method: Method::GET, target, headers, body: Vec::new(), limit: LIMIT, keep: MOST_BYTES };
-    let answer = tokio::select! {
-        answer = web.call(call) => answer.map_err(no_answer)?,
-        () = context.cancelled() => return Err(TaskFailure::cancelled()),
-    };
-    context.log(LogLevel::Info, format!("answered {}, {} bytes", answer.status, answer.body.len()));
+    let answer = send(tools, call, context).await?;
     if !answer.status.is_success() {
         return Err(failure_of(&answer, context.now().into()));
     }
@@ -57,10 +47,9 @@ pub fn table_of(answer: Called) -> Result<Table, TaskFailure> {
         return Err(invalid("is a page for people".to_owned()));
     }
     if !kind.contains("json") && !text.trim_start().starts_with(['[', '{']) {
-        return Ok(Table::from(Value::String(text)));
+        return Ok(Table::of_text(text));
     }
-    let value: Value = serde_json::from_str(&text).map_err(|error| invalid(format!("is not JSON: {error}")))?;
-    let table = Table::from(value);
+    let table: Table = serde_json::from_str(&text).map_err(|error| invalid(format!("cannot be read: {error}")))?;
     // One object is as likely to be a message as a record.
     if table.is_single() {
         return Err(invalid("is an object that has no records under rows, data, items or the like".to_owned()));
