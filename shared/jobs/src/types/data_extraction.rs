@@ -157,7 +157,7 @@ impl Task for DataExtraction {
             _ => {}
         }
         for (pointer, table) in [("/data", &input.data), ("/input", &input.input)] {
-            if let Some(Err(why)) = table.as_ref().map(Table::frame) {
+            if let Some(Err(why)) = table.as_ref().map(Table::count) {
                 refuse(pointer, "invalid_value", why);
             }
         }
@@ -212,7 +212,7 @@ async fn inline(given: Option<Table>, context: &TaskContext) -> Result<Frame, Ta
         return Ok(Frame::default());
     };
     let bad = |why: String| TaskFailure::permanent("invalid_rows", format!("the rows {why}"));
-    blocking(move || table.frame().map_err(bad)).await
+    blocking(move || table.into_frame().map_err(bad)).await
 }
 
 fn failed(error: &StoreError) -> TaskFailure {

@@ -130,7 +130,7 @@ impl Task for DataTransformation {
     fn check(input: &Input) -> Result<(), InvalidInput> {
         let mut errors = Vec::new();
         for (pointer, table) in [("/data", &input.data), ("/input", &input.input)] {
-            if let Some(Err(why)) = table.as_ref().map(Table::frame) {
+            if let Some(Err(why)) = table.as_ref().map(Table::count) {
                 errors.push(InputError::new(pointer, "invalid_value", why));
             }
         }
@@ -152,8 +152,7 @@ impl Task for DataTransformation {
             context.log(LogLevel::Warning, "there are no rows: neither data nor input of an earlier step was given");
         }
         let bad = |why: String| TaskFailure::permanent("invalid_rows", format!("the rows {why}"));
-        let mut frame =
-            blocking(move || given.map_or(Ok(Frame::default()), |table| table.frame()).map_err(bad)).await?;
+        let mut frame = blocking(move || given.map_or(Ok(Frame::default()), Table::into_frame).map_err(bad)).await?;
         let (rows_in, total) = (frame.rows.len(), input.transformations.len());
         let mut steps = Vec::with_capacity(total);
         for (at, Named(step)) in input.transformations.into_iter().enumerate() {

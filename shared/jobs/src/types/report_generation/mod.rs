@@ -118,7 +118,7 @@ impl Task for ReportGeneration {
     fn check(input: &Input) -> Result<(), InvalidInput> {
         let mut errors = Vec::new();
         for (pointer, table) in [("/data", &input.data), ("/input", &input.input)] {
-            if let Some(Err(why)) = table.as_ref().map(Table::frame) {
+            if let Some(Err(why)) = table.as_ref().map(Table::count) {
                 errors.push(InputError::new(pointer, "invalid_value", why));
             }
         }
@@ -192,7 +192,7 @@ fn titled(template: &str) -> String {
 }
 
 fn gather(given: Option<Table>, title: String, now: DateTime<Utc>) -> Result<Report, TaskFailure> {
-    let frame = given.map_or(Ok(Frame::default()), |table| table.frame());
+    let frame = given.map_or(Ok(Frame::default()), Table::into_frame);
     let frame = frame.map_err(|why| TaskFailure::permanent("invalid_rows", format!("the rows {why}")))?;
     let measured = frame.numeric_columns().into_iter();
     let figures = measured.filter_map(|name| Some((name.clone(), figures(numbers(&frame.rows, &name))?))).collect();
