@@ -12,7 +12,8 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use crate::doorbell::{self, LaneQueues, TraceIds};
 
-/// Decisions in one call. Each takes up to a thousand ends of steps, so this is beyond what any workflow needs; beat takes up what is left.
+/// Decisions in one call. Each takes up to a thousand ends of steps, so this is beyond what any workflow needs; beat takes up
+/// what is left.
 const ROUNDS: usize = 1_000;
 
 /// What came of taking a workflow further.

@@ -84,8 +84,9 @@ pub struct FinishedRow {
 }
 
 /// Commits the ends of attempts, of whatever kinds, in one statement: states and results, events, the statistics'
-/// deltas, and the doorbells owed for retries. Retries of a type that fails too often come later ([`RetryPolicy::PACE`]). An end that is not answered was refused: its attempt no longer holds the
-/// task, which has been given to another or has ended.
+/// deltas, and the doorbells owed for retries. Retries of a type that fails too often come later ([`RetryPolicy::PACE`]).
+/// An end that is not answered was refused: its attempt no longer holds the task, which has been given to another or has
+/// ended.
 #[expect(clippy::too_many_lines, reason = "most of it is one statement")]
 pub async fn finish(conn: &mut PgConnection, ends: &[Finish], now: Now) -> Result<Vec<FinishedRow>> {
     let columns = Columns::of(ends);

@@ -75,7 +75,8 @@ pub struct Step {
     pub workflow: WorkflowId,
     /// Which of its steps, from 0.
     pub number: i32,
-    /// For how many others it waits. If there are any it is due at [`UNRELEASED`](halyard_domain::task::UNRELEASED), and nobody rings for it.
+    /// For how many others it waits. If there are any it is due at [`UNRELEASED`](halyard_domain::task::UNRELEASED), and
+    /// nobody rings for it.
     pub waits_for: i32,
     /// Does it get the results of the steps before it?
     pub takes: bool,
