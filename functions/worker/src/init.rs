@@ -8,7 +8,7 @@ use halyard_domain::Lane;
 use halyard_jobs::{
     Registry, Tools,
     doorbell::LaneQueues,
-    worker::{LaneLimit, LaneLimits, Worker},
+    worker::{LaneLimit, LaneLimits, Statements, Worker},
 };
 use halyard_platform::{Function, Host, InitError};
 use halyard_webhook::GuardedClient;
@@ -49,6 +49,7 @@ pub async fn init_with(host: &Host, types: impl FnOnce(Registry) -> Registry) ->
         callable,
     };
     let worker = Worker {
+        statements: Statements::new(&pool),
         pool,
         queue: host.queue().await?,
         queues: LaneQueues::from_urls(Lane::ALL.map(|lane| (lane, config.queues.url(lane)))),

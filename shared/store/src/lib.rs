@@ -11,6 +11,7 @@ pub mod audit;
 pub mod auth_epochs;
 pub mod cleanup;
 mod error;
+mod gather;
 pub mod imports;
 pub mod lanes;
 pub mod mails;
@@ -29,6 +30,7 @@ pub mod webhooks;
 pub mod workflows;
 
 pub use error::{Constraint, StoreError, within};
+pub use gather::{Gather, Gathered};
 pub use migrate::{migrate, migrator};
 pub use pool::{Connection, Pool, Transaction, connect, ping};
 pub use sqlx::PgConnection;

@@ -18,7 +18,7 @@ use halyard_domain::{Clock, Entropy, Lane, ManualClock, TaskId, task::TaskState}
 use halyard_jobs::{
     Registry, Task, TaskContext, TaskFailure,
     doorbell::LaneQueues,
-    worker::{Heard, LaneLimit, LaneLimits, Worker},
+    worker::{Heard, LaneLimit, LaneLimits, Statements, Worker},
 };
 use halyard_store::tasks;
 use serde_json::{Map, Value, json};
@@ -83,6 +83,7 @@ async fn house() -> House {
     let steps = Arc::new(AtomicU64::new(0));
     let worker = Worker {
         pool: db.pool.clone(),
+        statements: Statements::new(&db.pool),
         queue: Arc::new(queue.clone()),
         callbacks: CallbackBell::new(Arc::new(queue.clone()), QUEUE),
         queues: LaneQueues::from_urls([(Lane::Long, QUEUE)]),

@@ -57,7 +57,7 @@ struct Attempt {
 
 enum Done {
     Renewed { asked: Vec<Renewal>, answer: Result<Vec<Renewed>, StoreError>, logged: bool },
-    Finished { ends: Vec<Finish>, answer: Result<Vec<FinishedRow>, StoreError>, logged: bool },
+    Finished { ends: Arc<Vec<Finish>>, answer: Result<Vec<FinishedRow>, StoreError>, logged: bool },
 }
 
 pub struct Batch<'a> {
@@ -258,14 +258,12 @@ impl<'a> Batch<'a> {
     fn finish(&mut self, ends: Vec<Finish>) -> BoxFuture<'a, Done> {
         let worker = self.worker;
         let lines = self.take_lines();
+        let ends = Arc::new(ends);
         async move {
             // Lines first: whoever sees the end of a task should find its whole log.
             let logged = log::append(&worker.logs, lines, LOGS).await;
-            let answer = within(DATABASE, async {
-                let mut conn = worker.pool.acquire().await?;
-                tasks::finish(&mut conn, &ends, worker.clock.database_override()).await
-            })
-            .await;
+            let finish = worker.statements.finish(Arc::clone(&ends), worker.clock.database_override());
+            let answer = within(DATABASE, finish).await;
             Done::Finished { ends, answer, logged }
         }
         .boxed()

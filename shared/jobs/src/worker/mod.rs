@@ -6,6 +6,7 @@ mod batch;
 mod decision;
 mod limits;
 mod owner;
+mod statements;
 mod tell;
 
 use std::{sync::Arc, time::Duration};
@@ -22,6 +23,7 @@ use tokio::time::Instant;
 pub use attempt::{Ended, Limit, run as run_attempt};
 pub use decision::{MAX_RESULT, finish_of, refuse};
 pub use limits::{LaneLimit, LaneLimits};
+pub use statements::Statements;
 
 use crate::{doorbell::LaneQueues, registry::Registry};
 
@@ -33,6 +35,8 @@ const DATABASE: Duration = Duration::from_secs(5);
 pub struct Worker {
     /// The environment's connections.
     pub pool: Pool,
+    /// What its invocations do on them together.
+    pub statements: Statements,
     /// Where doorbells for retries go.
     pub queue: Arc<dyn Queue>,
     /// The lanes' queues.
@@ -117,10 +121,6 @@ impl Worker {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let (worker_id, worker_host) = (self.id.as_str(), self.host.as_str());
         let claim = tasks::Claim { lane, limit, worker_id, worker_host, lease: self.lease, look };
-        within(DATABASE, async {
-            let mut conn = self.pool.acquire().await?;
-            tasks::claim(&mut conn, &claim, self.clock.database_override()).await
-        })
-        .await
+        within(DATABASE, self.statements.claim(claim, self.clock.database_override())).await
     }
 }

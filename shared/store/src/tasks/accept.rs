@@ -106,15 +106,21 @@ macro_rules! accept {
         ), counted as (
             insert into stat_deltas (user_id, task_type, hour, submitted)
             select user_id, task_type, date_trunc('hour', created_at, 'UTC'), count(*) from task group by 1, 2, 3
+        ), position as (
+            -- Once for all that stand at the same place: what was claimed lately stays in the index until it is vacuumed, and
+            -- each count may have to pass it.
+            select p.lane, p.claim_order, (select count(*) from (
+                select from tasks w
+                where w.lane = p.lane and w.state in ('queued', 'scheduled', 'retrying')
+                  and w.concurrency_key is null and w.claim_order < p.claim_order
+                order by w.claim_order desc limit $20) ahead) as ahead
+            from (select distinct lane, claim_order from task where $32::json is null) p
         )
         select t.id as "id!", t.state as "state!", t.created_at as "created_at!", t.available_at as "available_at!",
                (select s.seconds / nullif(s.timed, 0) from stat_totals s
                 where s.user_id = 0 and s.task_type = t.task_type) as usual,
-               case when $32::json is null then (select count(*) from (
-                    select from tasks w
-                    where w.lane = t.lane and w.state in ('queued', 'scheduled', 'retrying')
-                      and w.concurrency_key is null and w.claim_order < t.claim_order
-                    order by w.claim_order desc limit $20) ahead) else $20 end as "ahead!"
+               coalesce((select p.ahead from position p where p.lane = t.lane and p.claim_order = t.claim_order), $20)
+                   as "ahead!"
         from task t
         "#,
         &$columns.id,

@@ -1,5 +1,7 @@
 //! The end of attempts.
 
+use std::borrow::Borrow;
+
 use chrono::{DateTime, Utc};
 use halyard_domain::{
     Lane, TaskId, WorkflowId,
@@ -63,6 +65,8 @@ pub struct Finish {
 pub struct FinishedRow {
     /// Which task.
     pub id: TaskId,
+    /// The fencing number of the attempt that ended.
+    pub fence: i64,
     /// Its lane.
     pub lane: Lane,
     /// Where it stands now.
@@ -87,9 +91,17 @@ pub struct FinishedRow {
 /// deltas, and the doorbells owed for retries. Retries of a type that fails too often come later ([`RetryPolicy::PACE`]).
 /// An end that is not answered was refused: its attempt no longer holds the task, which has been given to another or has
 /// ended.
+pub async fn finish(
+    conn: &mut PgConnection,
+    ends: &[impl Borrow<Finish> + Sync],
+    now: Now,
+) -> Result<Vec<FinishedRow>> {
+    let ends: Vec<&Finish> = ends.iter().map(Borrow::borrow).collect();
+    commit(conn, &Columns::of(&ends), now).await
+}
+
 #[expect(clippy::too_many_lines, reason = "most of it is one statement")]
-pub async fn finish(conn: &mut PgConnection, ends: &[Finish], now: Now) -> Result<Vec<FinishedRow>> {
-    let columns = Columns::of(ends);
+async fn commit(conn: &mut PgConnection, columns: &Columns<'_>, now: Now) -> Result<Vec<FinishedRow>> {
     let rows = sqlx::query!(
         r#"
         with given as (
@@ -146,9 +158,9 @@ pub async fn finish(conn: &mut PgConnection, ends: &[Finish], now: Now) -> Resul
                               end
             from decided g
             -- That it runs is said without its state, so that the index of what runs is not gone through for it.
-            where t.id = g.id and t.id = any ($1) and t.lease_until is not null and t.fence = g.fence
-            returning t.id, t.user_id, t.task_type, t.lane, t.state, t.attempt, t.available_at, t.ended_at, t.request_id,
-                      t.traceparent, t.workflow_id, g.message, case when t.ended_at is null then g.delay end as delay, g.now,
+            where t.id = g.id and t.lease_until is not null and t.fence = g.fence
+            returning t.id, t.fence, t.user_id, t.task_type, t.lane, t.state, t.attempt, t.available_at, t.ended_at,
+                      t.request_id, t.traceparent, t.workflow_id, g.message, case when t.ended_at is null then g.delay end as delay, g.now,
                       t.concurrency_key,
                       case when t.state in ('completed', 'failed')
                            then extract(epoch from g.now - t.attempt_at)::float8 end as seconds,
@@ -173,7 +185,7 @@ pub async fn finish(conn: &mut PgConnection, ends: &[Finish], now: Now) -> Resul
                    coalesce(array_agg(duration_bucket(seconds)) filter (where seconds is not null), '{}')
             from done where ended_at is not null group by 1, 2, 3
         )
-        select id, lane, state, delay, available_at, traceparent, request_id,
+        select id, fence, lane, state, delay, available_at, traceparent, request_id,
                case when ended_at is not null then workflow_id end as workflow_id, calls_back as "calls_back!",
                case when concurrency_key is null then '{}' else array(
                    select l.lane from lanes l
@@ -209,6 +221,7 @@ pub async fn finish(conn: &mut PgConnection, ends: &[Finish], now: Now) -> Resul
             let delay = row.delay.map(seconds);
             Ok(FinishedRow {
                 id: TaskId(row.id),
+                fence: row.fence,
                 lane: parse(&row.lane)?,
                 state: parse(&row.state)?,
                 available_at: delay.map(|_| row.available_at),
@@ -239,9 +252,9 @@ struct Columns<'a> {
 }
 
 impl<'a> Columns<'a> {
-    fn of(ends: &'a [Finish]) -> Self {
-        fn column<'a, T>(ends: &'a [Finish], field: impl Fn(&'a Finish) -> T) -> Vec<T> {
-            ends.iter().map(field).collect()
+    fn of(ends: &[&'a Finish]) -> Self {
+        fn column<'a, T>(ends: &[&'a Finish], field: impl Fn(&'a Finish) -> T) -> Vec<T> {
+            ends.iter().copied().map(field).collect()
         }
         Self {
             id: column(ends, |e| e.id.0),

@@ -1,6 +1,6 @@
 //! What follows from the answers to a batch's statements.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use futures::FutureExt as _;
 use halyard_domain::{TaskId, task::TaskState, webhook};
@@ -32,7 +32,9 @@ impl Batch<'_> {
                 }
             }
             Done::Finished { ends, answer: Ok(rows), .. } => self.committed(&ends, rows),
-            Done::Finished { ends, answer: Err(error), .. } => self.not_committed(ends, &error),
+            Done::Finished { ends, answer: Err(error), .. } => {
+                self.not_committed(Arc::unwrap_or_clone(ends), &error);
+            }
         }
     }
 

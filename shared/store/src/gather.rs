@@ -1,0 +1,135 @@
+//! Concurrent calls of one environment, gathered into one statement.
+//!
+//! While a statement is under way, the calls that arrive wait; whoever comes next takes all of them along, so that they
+//! share a round trip, a commit, and what it costs the server to begin a statement. Nothing runs in the background: the
+//! statement is run by one of the callers who wait for it. A host that gives an environment one invocation at a time never
+//! has more than one waiting, and pays nothing.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use sqlx::PgConnection;
+use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
+
+use crate::{Connection, Pool, Result, StoreError};
+
+/// What can be asked for together.
+pub trait Gathered: Send + Sync + Sized {
+    /// What each is answered.
+    type Answer: Send;
+    /// What is the same for all: it is taken from whoever runs the statement.
+    type Terms: Sync;
+
+    /// May it go into one statement with those? It is to stay short, and so is what is lost with it.
+    fn joins(&self, those: &[Self]) -> bool;
+
+    /// The statement: answers each of `asked`, in their order.
+    fn run(
+        conn: &mut PgConnection,
+        asked: &[Self],
+        terms: &Self::Terms,
+    ) -> impl Future<Output = Result<Vec<Self::Answer>>> + Send;
+}
+
+/// Where an environment's calls of one kind meet.
+pub struct Gather<T: Gathered> {
+    pool: Pool,
+    waiting: Arc<Mutex<Vec<Waiting<T>>>>,
+    /// One statement at a time: more would be smaller ones.
+    turn: Arc<Semaphore>,
+}
+
+type Answer<T> = oneshot::Sender<Result<<T as Gathered>::Answer>>;
+
+struct Waiting<T: Gathered> {
+    asked: T,
+    answer: Answer<T>,
+}
+
+impl<T: Gathered> Clone for Gather<T> {
+    fn clone(&self) -> Self {
+        Self { pool: self.pool.clone(), waiting: Arc::clone(&self.waiting), turn: Arc::clone(&self.turn) }
+    }
+}
+
+impl<T: Gathered> Gather<T> {
+    /// Runs statements on the connections of `pool`.
+    pub fn new(pool: Pool) -> Self {
+        Self { pool, waiting: Arc::default(), turn: Arc::new(Semaphore::new(1)) }
+    }
+
+    /// Asks, perhaps together with others. If that fails because of what was asked, each is tried on its own: one is not to
+    /// take the others down.
+    ///
+    /// # Errors
+    /// Those of [`Gathered::run`]; `Unavailable` also when no connection is free in time, or when the caller who ran the
+    /// statement went away while it was under way.
+    pub async fn ask(&self, asked: T, terms: &T::Terms) -> Result<T::Answer> {
+        let (answer, mut mine) = oneshot::channel();
+        self.lock().push(Waiting { asked, answer });
+        loop {
+            tokio::select! {
+                biased;
+                answered = &mut mine => {
+                    return answered.unwrap_or_else(|_| Err(StoreError::unavailable("the statement was given up")));
+                }
+                turn = self.turn() => self.lead(turn.1, terms).await,
+            }
+        }
+    }
+
+    async fn turn(&self) -> (Option<SemaphorePermit<'_>>, Result<Connection>) {
+        // Never closed.
+        let turn = self.turn.acquire().await.ok();
+        (turn, self.pool.acquire().await)
+    }
+
+    /// Runs the statement for everybody who waits, the caller perhaps among them.
+    async fn lead(&self, connection: Result<Connection>, terms: &T::Terms) {
+        let (asked, answers) = self.take();
+        if asked.is_empty() {
+            return;
+        }
+        let done = match connection {
+            Ok(mut connection) => match T::run(&mut connection, &asked, terms).await {
+                Err(error) if !error.is_unavailable() && asked.len() > 1 => {
+                    for (answer, one) in answers.into_iter().zip(&asked) {
+                        let alone = T::run(&mut connection, std::slice::from_ref(one), terms).await;
+                        let _ = answer.send(alone.and_then(|all| all.into_iter().next().ok_or_else(unanswered)));
+                    }
+                    return;
+                }
+                done => done,
+            },
+            Err(error) => Err(error),
+        };
+        match done {
+            // Somebody who has gone meanwhile gets no answer: what was asked for is done, as after any lost answer.
+            Ok(all) => answers.into_iter().zip(all).for_each(|(answer, one)| drop(answer.send(Ok(one)))),
+            Err(error) => answers.into_iter().for_each(|answer| drop(answer.send(Err(error.again())))),
+        }
+    }
+
+    /// Those who still wait and may share a statement with the first of them, in their order.
+    fn take(&self) -> (Vec<T>, Vec<Answer<T>>) {
+        let mut waiting = self.lock();
+        let (mut asked, mut answers, mut left) = (Vec::new(), Vec::new(), Vec::new());
+        for one in waiting.drain(..).filter(|one| !one.answer.is_closed()) {
+            if asked.is_empty() || one.asked.joins(&asked) {
+                asked.push(one.asked);
+                answers.push(one.answer);
+            } else {
+                left.push(one);
+            }
+        }
+        *waiting = left;
+        (asked, answers)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Waiting<T>>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn unanswered() -> StoreError {
+    StoreError::Internal("a call without an answer".into())
+}
