@@ -72,7 +72,7 @@ impl<T: Gathered> Gather<T> {
                 answered = &mut mine => {
                     return answered.unwrap_or_else(|_| Err(StoreError::unavailable("the statement was given up")));
                 }
-                turn = self.turn() => self.lead(turn.1, terms).await,
+                turn = self.turn() => Box::pin(self.lead(turn.1, terms)).await,
             }
         }
     }

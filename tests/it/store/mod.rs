@@ -2,6 +2,7 @@
 
 mod accounts;
 mod intake;
+mod lists;
 mod plans;
 mod rds_proxy;
 pub mod scratch;

@@ -66,7 +66,11 @@ async fn the_statements_of_a_tasks_life_go_by_index() {
         tasks::get(conn, many[0].id, Some(UserId(1))).await.expect("read");
         tasks::events(conn, many[0].id).await.expect("read");
         for owner in [None, Some(UserId(1))] {
-            tasks::list(conn, owner, &tasks::Filter::default(), None, 20).await.expect("read");
+            for (state, task_type) in [(None, None), (Some(TaskState::Failed), None), (None, Some("sample".to_owned()))]
+            {
+                let filter = tasks::Filter { state, task_type, ..tasks::Filter::default() };
+                tasks::list(conn, owner, &filter, None, 20).await.expect("read");
+            }
             statistics::overview(conn, owner, now).await.expect("read");
         }
         tasks::expired_leases(conn, 10, now).await.expect("read");

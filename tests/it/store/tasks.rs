@@ -185,9 +185,12 @@ async fn a_stale_attempt_can_neither_renew_nor_finish() {
     assert!(tasks::renew(conn, &[renewal], lease, Some(t0() + s(23))).await.unwrap().is_empty());
     assert!(tasks::finish(conn, &[finished(&first, TaskState::Failed)], Some(t0() + s(23))).await.unwrap().is_empty());
     assert!(tasks::release(conn, &[gone], Some(t0() + s(23))).await.unwrap().is_empty());
+    // Both at once, as in an environment that had both: the one that holds it ends it, and is named.
+    let both = [finished(&first, TaskState::Failed), finished(&second, TaskState::Completed)];
+    let rows = tasks::finish(conn, &both, Some(t0() + s(24))).await.unwrap();
     assert_eq!(
-        tasks::finish(conn, &[finished(&second, TaskState::Completed)], Some(t0() + s(24))).await.unwrap().len(),
-        1
+        rows.iter().map(|row| (row.id, row.fence, row.state)).collect::<Vec<_>>(),
+        [(id, 2, TaskState::Completed)]
     );
     // Ended: the end never changes, not even for the attempt that reached it.
     for state in [TaskState::Completed, TaskState::Failed, TaskState::Dead] {
@@ -274,7 +277,7 @@ async fn ends_of_all_kinds_commit_in_one_statement() {
     // And the retry can be claimed, with the failure counted.
     let again = db.claim(Lane::Default, 1, t0() + s(72)).await.remove(0);
     assert_eq!((again.id, again.attempt, again.failures), (c[3].id, 2, 1));
-    assert!(tasks::finish(conn, &[], Some(t0())).await.unwrap().is_empty());
+    assert!(tasks::finish(conn, &[] as &[tasks::Finish], Some(t0())).await.unwrap().is_empty());
     db.done().await;
 }
 
@@ -373,9 +376,11 @@ async fn lists_page_by_cursor_and_filter() {
     mine.reverse();
     let none = tasks::Filter::default();
     let first = tasks::list(conn, Some(UserId(1)), &none, None, 15).await.unwrap();
-    let rest = tasks::list(conn, Some(UserId(1)), &none, Some(first[14].id), 15).await.unwrap();
-    assert!(first.iter().chain(&rest).map(|t| t.id).eq(mine.iter().copied()));
-    assert_eq!(tasks::list(conn, None, &none, None, 100).await.unwrap().len(), 25);
+    assert_eq!(first.next, Some(mine[14]));
+    let rest = tasks::list(conn, Some(UserId(1)), &none, first.next, 15).await.unwrap();
+    assert_eq!(rest.next, None);
+    assert!(first.tasks.iter().chain(&rest.tasks).map(|t| t.id).eq(mine.iter().copied()));
+    assert_eq!(tasks::list(conn, None, &none, None, 100).await.unwrap().tasks.len(), 25);
     let filter = tasks::Filter {
         state: Some(TaskState::Queued),
         task_type: Some("sample".into()),
@@ -385,9 +390,9 @@ async fn lists_page_by_cursor_and_filter() {
         workflow: None,
     };
     let some = tasks::list(conn, None, &filter, None, 100).await.unwrap();
-    assert_eq!(some.len(), 5);
+    assert_eq!(some.tasks.len(), 5);
     let none_of = tasks::Filter { state: Some(TaskState::Dead), ..filter };
-    assert!(tasks::list(conn, Some(UserId(1)), &none_of, None, 100).await.unwrap().is_empty());
+    assert!(tasks::list(conn, Some(UserId(1)), &none_of, None, 100).await.unwrap().tasks.is_empty());
     db.done().await;
 }
 

@@ -8,22 +8,17 @@ use std::{
     time::Duration,
 };
 
-use halyard_cloud::{
-    CallbackBell,
-    queue::{QueueConfig, QueueName, QueueTwin},
-    table::{TableName, TableTwin},
-    task_logs::TaskLogs,
-};
-use halyard_domain::{Clock, Entropy, Lane, ManualClock, TaskId, task::TaskState};
+use halyard_cloud::queue::{QueueName, QueueTwin};
+use halyard_domain::{Lane, ManualClock, TaskId, task::TaskState};
 use halyard_jobs::{
     Registry, Task, TaskContext, TaskFailure,
-    doorbell::LaneQueues,
-    worker::{Heard, LaneLimit, LaneLimits, Statements, Worker},
+    worker::{Heard, LaneLimit, Worker},
 };
 use halyard_store::tasks;
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
+use super::worker::{self, QUEUE};
 use crate::store::scratch::{Scratch, s, t0};
 
 /// Counts to `to`; each step is saved once it is asked to stop. Remembers how many steps it did in all.
@@ -64,39 +59,15 @@ struct House {
     steps: Arc<AtomicU64>,
 }
 
-const QUEUE: &str = "halyard-long";
 const ONE: Heard = Heard { messages: 1, count: 1 };
 
 async fn house() -> House {
     let db = Scratch::new().await;
     let clock = Arc::new(ManualClock::new(t0()));
-    let shared: Arc<dyn Clock> = clock.clone();
-    let config = QueueConfig {
-        name: QueueName(QUEUE.to_owned()),
-        visibility: Duration::from_mins(1),
-        delay: Duration::ZERO,
-        retention: Duration::from_hours(1),
-        dead_letter: None,
-    };
-    let queue = QueueTwin::new(Arc::clone(&shared), [config]).expect("a queue");
-    let table = TableName("task-logs".to_owned());
     let steps = Arc::new(AtomicU64::new(0));
-    let worker = Worker {
-        pool: db.pool.clone(),
-        statements: Statements::new(&db.pool),
-        queue: Arc::new(queue.clone()),
-        callbacks: CallbackBell::new(Arc::new(queue.clone()), QUEUE),
-        queues: LaneQueues::from_urls([(Lane::Long, QUEUE)]),
-        logs: TaskLogs::new(Arc::new(TableTwin::in_memory([table.clone()]).expect("a table")), table),
-        registry: Registry::standard().with(Counting(Arc::clone(&steps))),
-        clock: shared,
-        entropy: Arc::new(Entropy::seeded(3)),
-        lease: Duration::from_secs(15),
-        limits: LaneLimits::new(|_| LaneLimit { side_by_side: 1, margin: Duration::from_secs(3) }),
-        renew_every: Duration::from_millis(100),
-        id: "long-worker".to_owned(),
-        host: "long-host".to_owned(),
-    };
+    let types = Registry::standard().with(Counting(Arc::clone(&steps)));
+    let limit = LaneLimit { side_by_side: 1, margin: Duration::from_secs(3) };
+    let (worker, queue) = worker::of(db.pool.clone(), clock.clone(), Lane::Long, types, limit);
     House { db, worker, clock, queue, steps }
 }
 

@@ -24,5 +24,7 @@ mod run;
 mod stats;
 mod status;
 mod submit;
+mod together;
 mod types;
+mod worker;
 mod workflows;

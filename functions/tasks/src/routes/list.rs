@@ -79,22 +79,21 @@ pub async fn handler(
         submitted_before: filter.submitted_before,
         workflow: filter.batch_id,
     };
-    // One more than asked for tells whether there is a next page.
-    let wanted = i64::from(page.limit) + 1;
-    let found = database(&state, async |conn| tasks::list(conn, scope, &filter, cursor, wanted).await).await;
-    let mut tasks = found.map_err(TaskError::from)?;
-    let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
-    let more = tasks.len() > limit;
-    tasks.truncate(limit);
-    let next_cursor = tasks.last().filter(|_| more).map(|task| Cursor::encode(&task.id));
+    let limit = i64::from(page.limit);
+    let found = database(&state, async |conn| tasks::list(conn, scope, &filter, cursor, limit).await).await;
+    let found = found.map_err(TaskError::from)?;
+    let next_cursor = found.next.as_ref().map(Cursor::encode);
     let now = state.clock.now();
-    Ok(success(Items { items: tasks.into_iter().map(|task| item(task, now)).collect::<Vec<_>>(), next_cursor }))
+    Ok(success(Items { items: found.tasks.into_iter().map(|task| item(task, now)).collect::<Vec<_>>(), next_cursor }))
 }
 
 /// For docs/openapi.json.
 pub fn describe(op: &mut Operation<'_>) {
     op.named("listTasks", "Tasks, newest first")
-        .detail("The caller's own; those of all with the permission `tasks:read_all`.")
+        .detail(
+            "The caller's own; those of all with the permission `tasks:read_all`. With filters besides `status`, a page may \
+             hold fewer than `limit`, or none, though more follow: they do while `next_cursor` is given.",
+        )
         .answers::<Items<Item>>("A page of tasks.")
         .leads_to("getTask", "id", "/data/items/0/task_id");
 }

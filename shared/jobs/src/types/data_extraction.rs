@@ -237,12 +237,11 @@ async fn tasks_of(pool: &Pool, context: &TaskContext, filters: &Filters, most: u
         let page = tasks::list(&mut connection, Some(context.user_id()), &filter, cursor, PAGE).await;
         drop(connection);
         let page = page.map_err(|error| failed(&error))?;
-        let is_last = i64::try_from(page.len()).unwrap_or(PAGE) < PAGE;
-        cursor = page.last().map(|task| task.id);
-        rows.extend(page.iter().map(task_row));
+        cursor = page.next;
+        rows.extend(page.tasks.iter().map(task_row));
         let extra = Map::from_iter([("rows".to_owned(), json!(rows.len()))]);
         context.progress(float(rows.len()) / float(most) * 100.0, extra);
-        if is_last {
+        if cursor.is_none() {
             break;
         }
     }

@@ -36,6 +36,6 @@ impl Intake {
     /// # Errors
     /// As [`submit`](super::submit); `Unavailable` also when the caller who ran the statement went away while it was under way.
     pub async fn submit(&self, task: NewTask, now: Now) -> Result<Submitted> {
-        self.0.ask(task, &now).await
+        Box::pin(self.0.ask(task, &now)).await
     }
 }

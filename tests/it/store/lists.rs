@@ -1,0 +1,170 @@
+//! Lists of tasks, by every filter.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+use chrono::{DateTime, Utc};
+use halyard_domain::{Priority, TaskId, UserId, task::TaskState};
+use halyard_store::{
+    PgConnection,
+    tasks::{self, Filter, LOOKED_AT, TaskSummary},
+};
+use proptest::{prelude::*, sample, strategy::ValueTree as _, test_runner::TestRunner};
+
+use super::scratch::{Scratch, s, t0};
+
+const TYPES: [&str; 3] = ["data_processing", "sample", "user_specific"];
+
+/// Tasks in every state, of three users and three types; the clock of who made their ids was half an hour off for some.
+const TASKS: &str = "
+    insert into tasks (id, user_id, created_at, available_at, claim_order, fence, lease_until, started_at, attempt_at, ended_at,
+                       timeout_s, retry_delay_s, max_retries, priority, attempt, exponential_backoff, lane, state, task_type, input)
+    select (lpad(to_hex((extract(epoch from at + (i % 3 - 1) * interval '30 min') * 1000)::bigint), 12, '0')
+            || lpad(to_hex(i), 20, '0'))::uuid,
+           1 + i % 3, at, at, at, 1, case when state = 'running' then at end, at, at,
+           case when state in ('completed', 'failed', 'cancelled', 'expired', 'dead') then at end,
+           300, 60, 3, 1 + i % 10, 1, true, 'default', state, (array['data_processing', 'sample', 'user_specific'])[1 + i / 3 % 3],
+           '{}'
+    from generate_series(0, 599) i,
+         lateral (select timestamptz '2026-01-02 03:04:05Z' + (i * 7919 % 600) * interval '1 min' as at,
+                         (array['queued', 'scheduled', 'running', 'retrying', 'completed', 'failed', 'cancelled', 'expired', 'dead',
+                                'completed', 'completed', 'completed'])[1 + i / 5 % 12] as state) made";
+
+/// Everybody's tasks, newest first.
+async fn all(conn: &mut PgConnection) -> Vec<TaskSummary> {
+    let page = tasks::list(conn, None, &Filter::default(), None, 1_000).await.unwrap();
+    assert_eq!(page.next, None);
+    page.tasks
+}
+
+fn fits(task: &TaskSummary, owner: Option<UserId>, filter: &Filter) -> bool {
+    owner.is_none_or(|owner| task.user_id == owner)
+        && filter.state.is_none_or(|state| task.state == state)
+        && filter.task_type.as_ref().is_none_or(|of| task.task_type == *of)
+        && filter.priority.is_none_or(|priority| task.priority == priority)
+        && filter.submitted_after.is_none_or(|at| task.created_at >= at)
+        && filter.submitted_before.is_none_or(|at| task.created_at < at)
+}
+
+fn filters() -> impl Strategy<Value = (Option<UserId>, Filter, usize)> {
+    let state = proptest::option::of(sample::select(&TaskState::ALL[..]));
+    let task_type = proptest::option::of(sample::select(&["data_processing", "nothing", "sample", "zzz"][..]));
+    let priority = proptest::option::weighted(0.3, 1..=10_i16);
+    let at = || proptest::option::weighted(0.3, (0..700_i64).prop_map(|minutes| t0() + s(60 * minutes)));
+    let owner = proptest::option::weighted(0.7, 0..=4_i64);
+    (owner, state, task_type, priority, at(), at(), 1..=40_usize).prop_map(
+        |(owner, state, task_type, priority, submitted_after, submitted_before, limit)| {
+            let filter = Filter {
+                state,
+                task_type: task_type.map(str::to_owned),
+                priority: priority.map(|p| Priority::try_from(p).expect("1 to 10")),
+                submitted_after,
+                submitted_before,
+                workflow: None,
+            };
+            (owner.map(UserId), filter, limit)
+        },
+    )
+}
+
+#[tokio::test]
+async fn pages_hold_what_fits_and_nothing_else_whatever_the_filter() {
+    let db = Scratch::new().await;
+    let conn = &mut *db.pool.acquire().await.unwrap();
+    sqlx::raw_sql(TASKS).execute(&mut *conn).await.unwrap();
+    let all = all(conn).await;
+    assert_eq!(all.len(), 600);
+    assert!(TYPES.iter().all(|of| all.iter().any(|task| task.task_type == *of)));
+    let mut runner = TestRunner::deterministic();
+    for _ in 0..300 {
+        let (owner, filter, limit) = filters().new_tree(&mut runner).unwrap().current();
+        let expected: Vec<TaskId> = all.iter().filter(|task| fits(task, owner, &filter)).map(|task| task.id).collect();
+        let (mut found, mut cursor, mut pages) = (Vec::new(), None, 0);
+        loop {
+            let page = tasks::list(conn, owner, &filter, cursor, i64::try_from(limit).unwrap()).await.unwrap();
+            assert!(page.tasks.len() <= limit);
+            found.extend(page.tasks.iter().map(|task| task.id));
+            pages += 1;
+            cursor = page.next;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        assert_eq!(found, expected, "{owner:?} {filter:?}");
+        assert_eq!(pages, expected.len().div_ceil(limit).max(1), "{owner:?} {filter:?}");
+    }
+    db.done().await;
+}
+
+/// Completed tasks of one user, a second apart from `t0` on.
+async fn completed(conn: &mut PgConnection, from: DateTime<Utc>, count: i64) {
+    let sql = "
+        insert into tasks (id, user_id, created_at, available_at, claim_order, started_at, attempt_at, ended_at, timeout_s,
+                           retry_delay_s, max_retries, priority, exponential_backoff, lane, state, task_type, input)
+        select (lpad(to_hex((extract(epoch from at) * 1000)::bigint), 12, '0') || lpad(to_hex(i), 20, '0'))::uuid,
+               1, at, at, at, at, at, at, 300, 60, 3, 5, true, 'default', 'completed', 'sample', '{}'
+        from generate_series(1, $2) i, lateral (select $1::timestamptz + i * interval '1 second' as at) made";
+    sqlx::query(sql).bind(from).bind(count).execute(conn).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_no_index_leads_to_is_looked_for_a_stretch_at_a_time() {
+    let db = Scratch::new().await;
+    let conn = &mut *db.pool.acquire().await.unwrap();
+    let rare = db.submit(1, 1, t0()).await;
+    completed(conn, t0(), LOOKED_AT + 500).await;
+    for owner in [None, Some(UserId(1))] {
+        // No index knows the priority: the first page looks at as many as it may, and says where to go on.
+        let filter = Filter { priority: Some(Priority::try_from(1).unwrap()), ..Filter::default() };
+        let first = tasks::list(conn, owner, &filter, None, 20).await.unwrap();
+        assert!(first.tasks.is_empty());
+        let second = tasks::list(conn, owner, &filter, first.next, 20).await.unwrap();
+        assert!(first.next.is_some());
+        assert_eq!((second.tasks.len(), second.tasks[0].id, second.next), (1, rare, None));
+        // One knows the state, and what it waits for.
+        let filter = Filter { state: Some(TaskState::Queued), ..Filter::default() };
+        let page = tasks::list(conn, owner, &filter, None, 20).await.unwrap();
+        assert_eq!((page.tasks.len(), page.tasks[0].id, page.next), (1, rare, None));
+        // And ids know the time.
+        let filter = Filter { submitted_before: Some(t0() + s(1)), ..Filter::default() };
+        let page = tasks::list(conn, owner, &filter, None, 20).await.unwrap();
+        assert_eq!((page.tasks.len(), page.tasks[0].id, page.next), (1, rare, None));
+    }
+    db.done().await;
+}
+
+#[tokio::test]
+async fn a_list_reads_no_more_than_a_page_of_what_an_index_leads_to() {
+    let db = Scratch::new().await;
+    let conn = &mut *db.pool.acquire().await.unwrap();
+    completed(conn, t0(), 20_000).await;
+    sqlx::raw_sql("vacuum analyze tasks").execute(&mut *conn).await.unwrap();
+    let of =
+        |state, task_type: Option<&str>| Filter { state, task_type: task_type.map(str::to_owned), ..Filter::default() };
+    for (owner, filter) in [
+        (None, of(None, None)),
+        (Some(UserId(1)), of(None, None)),
+        (None, of(Some(TaskState::Dead), None)),
+        (Some(UserId(1)), of(Some(TaskState::Failed), None)),
+        (Some(UserId(1)), of(Some(TaskState::Failed), Some("sample"))),
+        (Some(UserId(1)), of(None, Some("sample"))),
+        // Below and above what there is.
+        (Some(UserId(1)), of(None, Some("nothing"))),
+        (Some(UserId(1)), of(None, Some("training"))),
+        (Some(UserId(2)), of(None, None)),
+        (Some(UserId(2)), of(Some(TaskState::Failed), None)),
+    ] {
+        let before = rows_read(&db).await;
+        tasks::list(conn, owner, &filter, None, 20).await.unwrap();
+        sqlx::raw_sql("select pg_stat_force_next_flush()").execute(&mut *conn).await.unwrap();
+        halyard_store::ping(conn).await.unwrap();
+        let read = rows_read(&db).await - before;
+        assert!(read <= 21, "{owner:?} {filter:?}: {read} rows");
+    }
+    db.done().await;
+}
+
+async fn rows_read(db: &Scratch) -> i64 {
+    use sqlx::Connection as _;
+    let mut fresh = sqlx::PgConnection::connect(&db.url).await.unwrap();
+    let sql = "select (coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0))::bigint from pg_stat_user_tables where relname = 'tasks'";
+    sqlx::query_scalar(sql).fetch_one(&mut fresh).await.unwrap()
+}
