@@ -143,6 +143,8 @@ async fn a_list_reads_no_more_than_a_page_of_what_an_index_leads_to() {
         (None, of(None, None)),
         (Some(UserId(1)), of(None, None)),
         (None, of(Some(TaskState::Dead), None)),
+        (None, of(Some(TaskState::Running), None)),
+        (Some(UserId(1)), of(Some(TaskState::Running), None)),
         (Some(UserId(1)), of(Some(TaskState::Failed), None)),
         (Some(UserId(1)), of(Some(TaskState::Failed), Some("sample"))),
         (Some(UserId(1)), of(None, Some("sample"))),

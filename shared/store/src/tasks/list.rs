@@ -167,6 +167,7 @@ pub async fn list(
     let asked = Asked { filter, from, below, limit };
     // What has completed is most of a history, and no index leads to it.
     let state = filter.state.filter(|state| *state != TaskState::Completed);
+    let running = state == Some(TaskState::Running);
     let rows = match (filter.workflow, owner, state, &filter.task_type) {
         (Some(workflow), ..) => page!(
             conn,
@@ -176,10 +177,19 @@ pub async fn list(
             workflow.0,
             owner.map(|owner| owner.0)
         ),
+        // There are few.
+        (None, ..) if running => page!(
+            conn,
+            asked,
+            "where state = 'running' and ($10::bigint is null or user_id = $10) and id < $2 order by id desc",
+            "true",
+            owner.map(|owner| owner.0)
+        ),
         (None, Some(owner), Some(_), _) => page!(
             conn,
             asked,
-            "where (user_id, state, id) < ($10, $3, $2) and state <> 'completed' order by user_id desc, state desc, id desc",
+            "where (user_id, state, id) < ($10, $3, $2) and state not in ('completed', 'running')
+             order by user_id desc, state desc, id desc",
             "user_id = $10 and state = $3",
             owner.0
         ),
@@ -200,7 +210,7 @@ pub async fn list(
         (None, None, Some(_), _) => page!(
             conn,
             asked,
-            "where (state, id) < ($3, $2) and state <> 'completed' order by state desc, id desc",
+            "where (state, id) < ($3, $2) and state not in ('completed', 'running') order by state desc, id desc",
             "state = $3"
         ),
         (None, None, None, _) => page!(conn, asked, "where id < $2 order by id desc", "true"),
