@@ -1,10 +1,10 @@
 //! What becomes of a key when something fails on the way.
 
 use halyard_tests::{
-    PrivatePostgres, TestApp,
+    Actor, PrivatePostgres, TestApp,
     unreliable_table::{Fault, Moment},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{id_of, post, replayed, submit};
 use crate::assert_snapshot;
@@ -67,6 +67,82 @@ async fn a_request_that_dies_after_it_has_made_its_task_makes_no_second_one() {
     assert_eq!(app.count("select count(*) from tasks").await, 1);
     assert!(replayed(&submit(&user, "k", json!({})).await.expect(200)), "and is kept from now on");
     app.drain().await;
+}
+
+/// Sends a request whose answer reaches nobody and is not kept, though what it makes is made; then the same one, once that may be
+/// carried out anew. Both answers.
+async fn twice(app: &TestApp, actor: &Actor, path: &str, body: Value) -> (Value, Value) {
+    let before = app.table().hold(Moment::BeforeWrite, RECORD);
+    let after = app.table().hold(Moment::BeforeWrite, RECORD);
+    let (first, ()) = tokio::join!(post(actor, path, "k", body.clone()), async {
+        before.reached().await;
+        before.release();
+        after.reached().await;
+        app.table().spoil(Fault::Refused, RECORD);
+        after.release();
+    });
+    app.advance(lease());
+    let again = post(actor, path, "k", body.clone()).await.expect(200);
+    assert!(!replayed(&again), "it was found out anew");
+    assert!(replayed(&post(actor, path, "k", body).await.expect(200)), "and is kept from now on");
+    (first.expect(200).json()["data"].take(), again.json()["data"].take())
+}
+
+/// Tasks that have failed, and one that ended well.
+async fn failed(app: &TestApp, user: &Actor) -> Vec<String> {
+    let mut ids = Vec::new();
+    for data in [json!({"fail": "permanent"}), json!({"fail": "permanent"}), json!({})] {
+        ids.push(user.submit(json!({"task_type": "sample", "data": data})).await);
+        app.advance(chrono::Duration::milliseconds(1));
+    }
+    app.drain().await;
+    ids
+}
+
+#[tokio::test]
+async fn a_task_that_was_tried_again_is_found_by_the_key_that_it_was_tried_again_under() {
+    let app = TestApp::spawn().await;
+    let user = app.user().await;
+    let ids = failed(&app, &user).await;
+    let path = format!("/tasks/retry/{}", ids[0]);
+    let (first, again) = twice(&app, &user, &path, json!({})).await;
+    assert_eq!(again["task_id"], first["task_id"]);
+    assert_eq!(again["retry_of"], *ids[0]);
+    post(&user, &path, "other", json!({})).await.expect_problem(409, "retried_before");
+    assert_eq!(app.count("select count(*) from tasks").await, 4);
+    app.drain().await;
+}
+
+#[tokio::test]
+async fn many_that_were_tried_again_are_found_by_the_key() {
+    let app = TestApp::spawn().await;
+    let user = app.user().await;
+    failed(&app, &user).await;
+    let (first, again) = twice(&app, &user, "/tasks/bulk/retry", json!({"all": true})).await;
+    assert_eq!((first["retried"].as_i64(), again["retried"].as_i64()), (Some(2), Some(2)));
+    assert_eq!(again["tasks"], first["tasks"]);
+    // Where the first one ended it cannot know any more: going on finds nothing.
+    let body = json!({"all": true, "cursor": again["next_cursor"]});
+    let rest = user.post("/tasks/bulk/retry", body).await.expect(200).json()["data"].take();
+    assert_eq!((rest["retried"].as_i64(), rest["next_cursor"].as_str()), (Some(0), None));
+    assert_eq!(app.count("select count(*) from tasks").await, 5);
+    app.drain().await;
+}
+
+#[tokio::test]
+async fn dead_letters_that_were_redriven_are_found_by_the_key() {
+    let app = TestApp::spawn().await;
+    let (user, admin) = (app.user().await, app.admin().await);
+    let ids = failed(&app, &user).await;
+    app.execute("update tasks set state = 'dead' where state = 'failed'").await;
+    let body = json!({"task_ids": ids, "rate": 1});
+    let (first, again) = twice(&app, &admin, "/tasks/dead-letters/redrive", body).await;
+    assert_eq!(again["tasks"], first["tasks"]);
+    assert_eq!(again["tasks"].as_array().map(Vec::len), Some(2));
+    assert_eq!(again["last_due"], first["last_due"]);
+    assert!(again["next_cursor"].is_null());
+    assert_eq!(app.count("select count(*) from tasks").await, 5);
+    app.drain_with_time().await;
 }
 
 #[tokio::test]

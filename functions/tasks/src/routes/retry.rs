@@ -3,9 +3,12 @@
 use axum::{extract::State, response::IntoResponse};
 use chrono::{DateTime, Utc};
 use halyard_domain::{Lane, Priority, TaskId, authz::Permission, task::TaskState};
-use halyard_http::{ApiResult, AppPath, Caller, RequestInfo, openapi::Operation, success};
+use halyard_http::{ApiResult, AppPath, Caller, NewIds, RequestInfo, openapi::Operation, success};
 use halyard_jobs::doorbell::TraceIds;
-use halyard_store::tasks::{self, Again, AgainTerms, Retried, TriedAgain};
+use halyard_store::{
+    PgConnection,
+    tasks::{self, Again, AgainTerms, Retried, TriedAgain},
+};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -42,6 +45,7 @@ pub async fn handler(
     Caller(caller): Caller,
     AppPath(of): AppPath<TaskId>,
     info: RequestInfo,
+    mut new: NewIds,
 ) -> ApiResult<impl IntoResponse> {
     let ids = TraceIds { request_id: Some(info.request_id().to_string()), traceparent: Some(info.traceparent()) };
     let types = permitted::types(&state, &caller);
@@ -56,8 +60,12 @@ pub async fn handler(
         audit: None,
     };
     let now = state.clock.database_override();
-    let wanted = Again { of, id: TaskId(state.entropy.ulid(state.clock.now())), delay: chrono::Duration::zero() };
+    let wanted = Again { of, id: TaskId(new.make()), delay: chrono::Duration::zero() };
+    let again = new.again();
     let done = database(&state, async |conn| {
+        if let Some(before) = made_before(conn, again, &[wanted.id]).await? {
+            return Ok(before.into_iter().next());
+        }
         let mut done = tasks::again(conn, &[wanted], &terms, now).await?;
         // Somebody was faster by a moment: whose task it is shows now. If none is, the key is taken.
         if matches!(done.first(), Some((_, Retried::Before(None)))) {
@@ -82,6 +90,16 @@ pub async fn handler(
         scheduled_for: new.available_at,
     };
     Ok(success(data).links(view::links(new.id)).top_level("task_id", new.id.to_string()))
+}
+
+/// What a request made that died before its answer was kept, if it is carried out once more under its key: that is the answer.
+pub(super) async fn made_before(
+    conn: &mut PgConnection,
+    again: bool,
+    ids: &[TaskId],
+) -> halyard_store::Result<Option<Vec<(TaskId, Retried)>>> {
+    let made = if again { tasks::made_again(conn, ids).await? } else { Vec::new() };
+    Ok((!made.is_empty()).then(|| made.into_iter().map(|new| (new.of, Retried::Accepted(new))).collect()))
 }
 
 fn new_task(outcome: Retried) -> Result<TriedAgain, TaskError> {

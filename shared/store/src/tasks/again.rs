@@ -213,3 +213,33 @@ pub async fn again(
     }
     Ok(outcomes)
 }
+
+/// Those of these tasks that are there, and try others again: what an earlier call of [`again`] made under the same ids. It made
+/// all that it could, or nothing.
+pub async fn made_again(conn: &mut PgConnection, ids: &[TaskId]) -> Result<Vec<TriedAgain>> {
+    let ids: Vec<_> = ids.iter().map(|id| id.0).collect();
+    let rows = sqlx::query!(
+        r#"
+        select id, retry_of as "of!", task_type, lane, priority, state, created_at, available_at
+        from tasks where id = any ($1) and retry_of is not null order by id
+        "#,
+        &ids,
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(TriedAgain {
+                id: TaskId(row.id),
+                of: TaskId(row.of),
+                task_type: row.task_type,
+                lane: parse(&row.lane)?,
+                priority: priority(row.priority)?,
+                state: parse(&row.state)?,
+                created_at: row.created_at,
+                available_at: row.available_at,
+                delay: row.available_at - row.created_at,
+            })
+        })
+        .collect()
+}

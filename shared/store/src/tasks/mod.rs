@@ -33,7 +33,7 @@ mod submit;
 mod writer;
 
 pub(crate) use accept::Belonging;
-pub use again::{Again, AgainTerms, Retried, TriedAgain, again};
+pub use again::{Again, AgainTerms, Retried, TriedAgain, again, made_again};
 pub use cancel::{CancelTerms, Cancelled, cancel_many};
 pub use claim::{Claim, Claimed, Look, claim};
 pub use dead::{DeadFilter, DeadLetter, dead_letters};

@@ -2,9 +2,11 @@
 
 use axum::{extract::State, response::IntoResponse};
 use halyard_domain::{TaskId, authz::Permission, task::TaskState};
-use halyard_http::{ApiResult, Caller, Cursor, RequestInfo, Valid, Validate, Violations, openapi::Operation, success};
+use halyard_http::{
+    ApiResult, Caller, Cursor, NewIds, RequestInfo, Valid, Validate, Violations, openapi::Operation, success,
+};
 use halyard_jobs::doorbell::TraceIds;
-use halyard_store::tasks::{self, Again, AgainTerms, Retried};
+use halyard_store::tasks::{self, Again, AgainTerms, Matching, Retried};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -13,7 +15,11 @@ use super::{Filter, MOST, check_limit, decode, entry};
 use crate::{
     error::TaskError,
     permitted,
-    routes::{database, retry::MESSAGE, ring_for},
+    routes::{
+        database,
+        retry::{MESSAGE, made_before},
+        ring_for,
+    },
     state::{AppState, scope},
 };
 
@@ -104,17 +110,25 @@ pub async fn handler(
     State(state): State<AppState>,
     Caller(caller): Caller,
     info: RequestInfo,
+    mut new: NewIds,
     Valid(request): Valid<Request>,
 ) -> ApiResult<impl IntoResponse> {
     let cursor = decode(request.cursor)?;
     let scope = scope(&caller, Permission::TasksManageAll);
-    let (now, wall) = (state.clock.database_override(), state.clock.now());
+    let now = state.clock.database_override();
     let limit = request.limit.unwrap_or(MOST);
+    let new_ids: Vec<_> = (0..limit).map(|_| TaskId(new.make())).collect();
+    let repeated = new.again();
     let request_id = info.request_id().to_string();
     let audit = entry(&caller, scope, "task.bulk_retry", &request.filter, &info, &request_id);
     let ids = TraceIds { request_id: Some(request_id.clone()), traceparent: Some(info.traceparent()) };
     let types = permitted::types(&state, &caller);
     let done = database(&state, async |conn| {
+        if let Some(done) = made_before(conn, repeated, &new_ids).await? {
+            let ids: Vec<_> = done.iter().map(|(of, _)| *of).collect();
+            let next = ids.iter().min().copied();
+            return Ok((Matching { ids, next }, done));
+        }
         let filter = request.filter.of_store();
         let found = tasks::matching(conn, scope.into(), &filter, &TaskState::TRIED_AGAIN, true, cursor, limit).await?;
         if request.dry_run || found.ids.is_empty() {
@@ -131,8 +145,8 @@ pub async fn handler(
             audit: audit.as_ref(),
         };
         // The oldest first, as they were submitted.
-        let again = |&of| Again { of, id: TaskId(state.entropy.ulid(wall)), delay: chrono::Duration::zero() };
-        let wanted: Vec<_> = found.ids.iter().rev().map(again).collect();
+        let again = |(&of, &id)| Again { of, id, delay: chrono::Duration::zero() };
+        let wanted: Vec<_> = found.ids.iter().rev().zip(&new_ids).map(again).collect();
         let done = tasks::again(conn, &wanted, &terms, now).await?;
         Ok((found, done))
     });

@@ -7,7 +7,8 @@ use halyard_domain::{
     task::{MAX_REDRIVEN, TaskState},
 };
 use halyard_http::{
-    ApiResult, Cursor, Permitted, RequestInfo, TasksManageAll, Valid, Validate, Violations, openapi::Operation, success,
+    ApiResult, Cursor, NewIds, Permitted, RequestInfo, TasksManageAll, Valid, Validate, Violations, openapi::Operation,
+    success,
 };
 use halyard_jobs::doorbell::TraceIds;
 use halyard_store::{
@@ -23,7 +24,9 @@ use crate::{
     permitted,
     routes::{
         bulk::{MOST, check_limit, check_text, check_time, retry::Skipped},
-        database, ring_for,
+        database,
+        retry::made_before,
+        ring_for,
     },
     state::AppState,
 };
@@ -138,12 +141,15 @@ pub async fn handler(
     State(state): State<AppState>,
     caller: Permitted<TasksManageAll>,
     info: RequestInfo,
+    mut new: NewIds,
     Valid(request): Valid<Request>,
 ) -> ApiResult<impl IntoResponse> {
     let cursor = request.cursor.clone().map(|text| Cursor::from_text(text).decode::<TaskId>()).transpose()?;
     let (now, wall) = (state.clock.database_override(), state.clock.now());
     let limit = request.limit.unwrap_or(MOST);
     let rate = request.rate.unwrap_or(RATE);
+    let new_ids: Vec<_> = (0..MOST).map(|_| TaskId(new.make())).collect();
+    let repeated = new.again();
     let ids = TraceIds { request_id: Some(info.request_id().to_string()), traceparent: Some(info.traceparent()) };
     let types = permitted::types(&state, &caller);
     let entry = audit::Entry {
@@ -158,6 +164,11 @@ pub async fn handler(
     };
     let start = request.not_before.map_or_else(Duration::zero, |at| (at - wall).max(Duration::zero()));
     let done = database(&state, async |conn| {
+        if let Some(done) = made_before(conn, repeated, &new_ids).await? {
+            let found: Vec<_> = done.iter().map(|(of, _)| *of).collect();
+            let next = found.iter().min().copied().filter(|_| request.task_ids.is_none());
+            return Ok((found, next, done));
+        }
         let (found, next): (Vec<_>, _) = if let Some(chosen) = &request.task_ids {
             // A task that is named twice is meant once.
             let mut named = std::collections::HashSet::new();
@@ -171,12 +182,12 @@ pub async fn handler(
         if request.dry_run || found.is_empty() {
             return Ok((found, next, Vec::new()));
         }
-        let again = |(place, &of): (usize, _)| Again {
+        let again = |(place, (&of, &id)): (usize, _)| Again {
             of,
-            id: TaskId(state.entropy.ulid(wall)),
+            id,
             delay: start + Duration::microseconds(1_000_000 * i64::try_from(place).unwrap_or(0) / i64::from(rate)),
         };
-        let wanted: Vec<_> = found.iter().enumerate().map(again).collect();
+        let wanted: Vec<_> = found.iter().zip(&new_ids).enumerate().map(again).collect();
         let terms = AgainTerms {
             scope: Scope::All,
             states: &[TaskState::Dead],
