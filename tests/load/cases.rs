@@ -55,7 +55,7 @@ pub async fn run_all(
     }
     if wanted("tasks_end_to_end") {
         data::clear(&mut database).await?;
-        report.lines.push(tasks::end_to_end(mode, server).await?);
+        report.lines.push(tasks::end_to_end(mode, server, &mut database).await?);
     }
     if wanted("tasks_by_batch") {
         data::clear(&mut database).await?;

@@ -10,6 +10,7 @@ mod cold;
 mod data;
 mod enumeration;
 mod nginx;
+mod pace;
 mod procfs;
 mod report;
 mod server;

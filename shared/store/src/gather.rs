@@ -1,16 +1,24 @@
-//! Concurrent calls of one environment, gathered into one statement.
+//! Concurrent calls of one environment, gathered into one statement (what databases call group commit).
 //!
 //! While a statement is under way, the calls that arrive wait; whoever comes next takes all of them along, so that they
 //! share a round trip, a commit, and what it costs the server to begin a statement. Nothing runs in the background: the
 //! statement is run by one of the callers who wait for it. A host that gives an environment one invocation at a time never
 //! has more than one waiting, and pays nothing.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use sqlx::PgConnection;
 use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
 
-use crate::{Connection, Pool, Result, StoreError};
+use crate::{Connection, Pool, Result, StoreError, within};
+
+/// The longest wait for a turn, one for a connection included.
+const WAIT: Duration = Duration::from_secs(2);
+/// The longest that a statement may take before the database counts as unavailable.
+const STATEMENT: Duration = Duration::from_secs(5);
 
 /// What can be asked for together.
 pub trait Gathered: Send + Sync + Sized {
@@ -33,48 +41,85 @@ pub trait Gathered: Send + Sync + Sized {
 /// Where an environment's calls of one kind meet.
 pub struct Gather<T: Gathered> {
     pool: Pool,
-    waiting: Arc<Mutex<Vec<Waiting<T>>>>,
+    list: Arc<Mutex<List<T>>>,
     /// One statement at a time: more would be smaller ones.
     turn: Arc<Semaphore>,
 }
 
 type Answer<T> = oneshot::Sender<Result<<T as Gathered>::Answer>>;
 
+struct List<T: Gathered> {
+    waiting: Vec<Waiting<T>>,
+    /// How many have come so far.
+    queued: u64,
+}
+
 struct Waiting<T: Gathered> {
+    number: u64,
     asked: T,
     answer: Answer<T>,
 }
 
 impl<T: Gathered> Clone for Gather<T> {
     fn clone(&self) -> Self {
-        Self { pool: self.pool.clone(), waiting: Arc::clone(&self.waiting), turn: Arc::clone(&self.turn) }
+        Self { pool: self.pool.clone(), list: Arc::clone(&self.list), turn: Arc::clone(&self.turn) }
     }
 }
 
 impl<T: Gathered> Gather<T> {
     /// Runs statements on the connections of `pool`.
     pub fn new(pool: Pool) -> Self {
-        Self { pool, waiting: Arc::default(), turn: Arc::new(Semaphore::new(1)) }
+        let list = List { waiting: Vec::new(), queued: 0 };
+        Self { pool, list: Arc::new(Mutex::new(list)), turn: Arc::new(Semaphore::new(1)) }
     }
 
     /// Asks, perhaps together with others. If that fails because of what was asked, each is tried on its own: one is not to
     /// take the others down.
     ///
+    /// It takes seven seconds at most, two of them until a statement begins. Whoever has been taken along waits for the end of it:
+    /// what it does for them must not be lost because they were nearly out of patience.
+    ///
     /// # Errors
-    /// Those of [`Gathered::run`]; `Unavailable` also when no connection is free in time, or when the caller who ran the
-    /// statement went away while it was under way.
+    /// Those of [`Gathered::run`]; `Unavailable` also when no statement could begin or end in time, or when the caller who ran
+    /// it went away while it was under way.
     pub async fn ask(&self, asked: T, terms: &T::Terms) -> Result<T::Answer> {
         let (answer, mut mine) = oneshot::channel();
-        self.lock().push(Waiting { asked, answer });
+        let number = self.queue(asked, answer);
+        let late = tokio::time::sleep(WAIT);
+        tokio::pin!(late);
+        let mut waits = true;
         loop {
             tokio::select! {
                 biased;
                 answered = &mut mine => {
                     return answered.unwrap_or_else(|_| Err(StoreError::unavailable("the statement was given up")));
                 }
-                turn = self.turn() => Box::pin(self.lead(turn.1, terms)).await,
+                turn = self.turn(), if waits => Box::pin(self.lead(turn.1, terms)).await,
+                () = &mut late, if waits => {
+                    if self.leave(number) {
+                        return Err(StoreError::unavailable("no turn in time"));
+                    }
+                    // Taken along already.
+                    waits = false;
+                }
             }
         }
+    }
+
+    fn queue(&self, asked: T, answer: Answer<T>) -> u64 {
+        let mut list = self.lock();
+        list.queued += 1;
+        let number = list.queued;
+        list.waiting.push(Waiting { number, asked, answer });
+        number
+    }
+
+    /// Leaves the list; `false` for who is not in it any more.
+    fn leave(&self, number: u64) -> bool {
+        let mut list = self.lock();
+        let before = list.waiting.len();
+        list.waiting.retain(|one| one.number != number);
+        list.waiting.len() < before
     }
 
     async fn turn(&self) -> (Option<SemaphorePermit<'_>>, Result<Connection>) {
@@ -90,10 +135,10 @@ impl<T: Gathered> Gather<T> {
             return;
         }
         let done = match connection {
-            Ok(mut connection) => match T::run(&mut connection, &asked, terms).await {
+            Ok(mut connection) => match within(STATEMENT, T::run(&mut connection, &asked, terms)).await {
                 Err(error) if !error.is_unavailable() && asked.len() > 1 => {
-                    for (answer, one) in answers.into_iter().zip(&asked) {
-                        let alone = T::run(&mut connection, std::slice::from_ref(one), terms).await;
+                    for (answer, one) in answers.into_iter().zip(&asked).filter(|(answer, _)| !answer.is_closed()) {
+                        let alone = within(STATEMENT, T::run(&mut connection, std::slice::from_ref(one), terms)).await;
                         let _ = answer.send(alone.and_then(|all| all.into_iter().next().ok_or_else(unanswered)));
                     }
                     return;
@@ -111,9 +156,9 @@ impl<T: Gathered> Gather<T> {
 
     /// Those who still wait and may share a statement with the first of them, in their order.
     fn take(&self) -> (Vec<T>, Vec<Answer<T>>) {
-        let mut waiting = self.lock();
+        let mut list = self.lock();
         let (mut asked, mut answers, mut left) = (Vec::new(), Vec::new(), Vec::new());
-        for one in waiting.drain(..).filter(|one| !one.answer.is_closed()) {
+        for one in list.waiting.drain(..).filter(|one| !one.answer.is_closed()) {
             if asked.is_empty() || one.asked.joins(&asked) {
                 asked.push(one.asked);
                 answers.push(one.answer);
@@ -121,12 +166,12 @@ impl<T: Gathered> Gather<T> {
                 left.push(one);
             }
         }
-        *waiting = left;
+        list.waiting = left;
         (asked, answers)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Waiting<T>>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> std::sync::MutexGuard<'_, List<T>> {
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -66,3 +66,27 @@ async fn a_submit_that_was_given_up_while_it_waited_is_not_written() {
     assert_eq!(db.count("select count(*) from tasks").await, 1);
     db.done().await;
 }
+
+#[tokio::test]
+async fn who_gets_no_turn_in_time_is_told_so_and_nothing_is_written() {
+    let db = Scratch::new().await;
+    let intake = Intake::new(halyard_store::connect(&db.url, 2).unwrap());
+    let mut other = db.pool.acquire().await.unwrap();
+    sqlx::raw_sql("begin; lock table tasks").execute(&mut *other).await.unwrap();
+    let (first, second) = (db.task(1, 5, t0()), db.task(1, 5, t0()));
+    let second_first = async {
+        // Once the first one's statement is under way, and takes nobody along any more.
+        let blocked = "select count(*) from pg_locks where not granted and database = (select oid from pg_database where datname = current_database())";
+        while db.count(blocked).await == 0 {}
+        let second = intake.submit(second.clone(), Some(t0())).await;
+        sqlx::raw_sql("commit").execute(&mut *other).await.unwrap();
+        second
+    };
+    let (done, refused) = futures::join!(intake.submit(first.clone(), Some(t0())), second_first);
+    assert_eq!(done.unwrap().id, first.id);
+    assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+    assert_eq!(db.count("select count(*) from tasks").await, 1);
+    // And whoever comes then has a turn.
+    assert_eq!(intake.submit(second.clone(), Some(t0())).await.unwrap().id, second.id);
+    db.done().await;
+}

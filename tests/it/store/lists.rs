@@ -13,7 +13,8 @@ use super::scratch::{Scratch, s, t0};
 
 const TYPES: [&str; 3] = ["data_processing", "sample", "user_specific"];
 
-/// Tasks in every state, of three users and three types; the clock of who made their ids was half an hour off for some.
+/// Tasks in every state, of three users and three types; the clock of who made their ids was half an hour off for some, and
+/// some ids are those of a key that was let through a day later.
 const TASKS: &str = "
     insert into tasks (id, user_id, created_at, available_at, claim_order, fence, lease_until, started_at, attempt_at, ended_at,
                        timeout_s, retry_delay_s, max_retries, priority, attempt, exponential_backoff, lane, state, task_type, input)
@@ -123,7 +124,7 @@ async fn what_no_index_leads_to_is_looked_for_a_stretch_at_a_time() {
         let filter = Filter { state: Some(TaskState::Queued), ..Filter::default() };
         let page = tasks::list(conn, owner, &filter, None, 20).await.unwrap();
         assert_eq!((page.tasks.len(), page.tasks[0].id, page.next), (1, rare, None));
-        // And ids know the time.
+        // And ids know the time, if they are not those of an older key.
         let filter = Filter { submitted_before: Some(t0() + s(1)), ..Filter::default() };
         let page = tasks::list(conn, owner, &filter, None, 20).await.unwrap();
         assert_eq!((page.tasks.len(), page.tasks[0].id, page.next), (1, rare, None));
@@ -139,28 +140,43 @@ async fn a_list_reads_no_more_than_a_page_of_what_an_index_leads_to() {
     sqlx::raw_sql("vacuum analyze tasks").execute(&mut *conn).await.unwrap();
     let of =
         |state, task_type: Option<&str>| Filter { state, task_type: task_type.map(str::to_owned), ..Filter::default() };
-    for (owner, filter) in [
-        (None, of(None, None)),
-        (Some(UserId(1)), of(None, None)),
-        (None, of(Some(TaskState::Dead), None)),
-        (None, of(Some(TaskState::Running), None)),
-        (Some(UserId(1)), of(Some(TaskState::Running), None)),
-        (Some(UserId(1)), of(Some(TaskState::Failed), None)),
-        (Some(UserId(1)), of(Some(TaskState::Failed), Some("sample"))),
-        (Some(UserId(1)), of(None, Some("sample"))),
-        // Below and above what there is.
-        (Some(UserId(1)), of(None, Some("nothing"))),
-        (Some(UserId(1)), of(None, Some("training"))),
-        (Some(UserId(2)), of(None, None)),
-        (Some(UserId(2)), of(Some(TaskState::Failed), None)),
+    sqlx::raw_sql(
+        "update tasks set user_id = 3, state = 'failed' where id in (select id from tasks order by id limit 100)",
+    )
+    .execute(&mut *conn)
+    .await
+    .unwrap();
+    sqlx::raw_sql("select pg_stat_force_next_flush()").execute(&mut *conn).await.unwrap();
+    halyard_store::ping(conn).await.unwrap();
+    let (one, two, three) = (Some(UserId(1)), Some(UserId(2)), Some(UserId(3)));
+    let failed = Some(TaskState::Failed);
+    for (owner, filter, reads) in [
+        (None, of(None, None), 21),
+        (one, of(None, None), 21),
+        (None, of(failed, None), 21),
+        (three, of(failed, None), 21),
+        (three, of(failed, Some("sample")), 21),
+        (one, of(None, Some("sample")), 21),
+        // What tells that there are no more: tasks beyond the range.
+        (one, of(None, Some("training")), 21),
+        (two, of(None, None), 21),
+        (one, of(None, Some("nothing")), 0),
+        (one, of(failed, None), 0),
+        (None, of(Some(TaskState::Dead), None), 0),
+        (None, of(Some(TaskState::Running), None), 0),
+        (one, of(Some(TaskState::Running), None), 0),
     ] {
         let before = rows_read(&db).await;
         tasks::list(conn, owner, &filter, None, 20).await.unwrap();
         sqlx::raw_sql("select pg_stat_force_next_flush()").execute(&mut *conn).await.unwrap();
         halyard_store::ping(conn).await.unwrap();
-        let read = rows_read(&db).await - before;
-        assert!(read <= 21, "{owner:?} {filter:?}: {read} rows");
+        assert_eq!(rows_read(&db).await - before, reads, "{owner:?} {filter:?}");
     }
+    let before = rows_read(&db).await;
+    tasks::dead_letters(conn, &tasks::DeadFilter::default(), None, 20).await.unwrap();
+    sqlx::raw_sql("select pg_stat_force_next_flush()").execute(&mut *conn).await.unwrap();
+    halyard_store::ping(conn).await.unwrap();
+    assert_eq!(rows_read(&db).await, before);
     db.done().await;
 }
 

@@ -91,8 +91,8 @@ pub async fn handler(
 pub fn describe(op: &mut Operation<'_>) {
     op.named("listTasks", "Tasks, newest first")
         .detail(
-            "The caller's own; those of all with the permission `tasks:read_all`. With filters besides `status`, a page may \
-             hold fewer than `limit`, or none, though more follow: they do while `next_cursor` is given.",
+            "The caller's own; those of all with the permission `tasks:read_all`. With filters a page may hold fewer \
+             than `limit`, or none, though more follow: go on while `next_cursor` is given.",
         )
         .answers::<Items<Item>>("A page of tasks.")
         .leads_to("getTask", "id", "/data/items/0/task_id");

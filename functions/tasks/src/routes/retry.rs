@@ -6,7 +6,7 @@ use halyard_domain::{Lane, Priority, TaskId, authz::Permission, task::TaskState}
 use halyard_http::{ApiResult, AppPath, Caller, NewIds, RequestInfo, openapi::Operation, success};
 use halyard_jobs::doorbell::TraceIds;
 use halyard_store::{
-    PgConnection,
+    Now, PgConnection,
     tasks::{self, Again, AgainTerms, Retried, TriedAgain},
 };
 use schemars::JsonSchema;
@@ -63,13 +63,17 @@ pub async fn handler(
     let wanted = Again { of, id: TaskId(new.make()), delay: chrono::Duration::zero() };
     let again = new.again();
     let done = database(&state, async |conn| {
-        if let Some(before) = made_before(conn, again, &[wanted.id]).await? {
+        if let Some(before) = made_before(conn, again, &[wanted.id], now).await? {
             return Ok(before.into_iter().next());
         }
         let mut done = tasks::again(conn, &[wanted], &terms, now).await?;
         // Somebody was faster by a moment: whose task it is shows now. If none is, the key is taken.
         if matches!(done.first(), Some((_, Retried::Before(None)))) {
             done = tasks::again(conn, &[wanted], &terms, now).await?;
+        }
+        // Or the request itself, whose first statement was still under way.
+        if let Some(before) = made_before(conn, again && lost(&done), &[wanted.id], now).await? {
+            done = before;
         }
         Ok(done.pop())
     });
@@ -97,9 +101,15 @@ pub(super) async fn made_before(
     conn: &mut PgConnection,
     again: bool,
     ids: &[TaskId],
+    now: Now,
 ) -> halyard_store::Result<Option<Vec<(TaskId, Retried)>>> {
-    let made = if again { tasks::made_again(conn, ids).await? } else { Vec::new() };
+    let made = if again { tasks::made_again(conn, ids, now).await? } else { Vec::new() };
     Ok((!made.is_empty()).then(|| made.into_iter().map(|new| (new.of, Retried::Accepted(new))).collect()))
+}
+
+/// Is one of the tasks tried again by another already?
+pub(super) fn lost(done: &[(TaskId, Retried)]) -> bool {
+    done.iter().any(|(_, outcome)| matches!(outcome, Retried::Before(_)))
 }
 
 fn new_task(outcome: Retried) -> Result<TriedAgain, TaskError> {

@@ -262,8 +262,7 @@ impl<'a> Batch<'a> {
         async move {
             // Lines first: whoever sees the end of a task should find its whole log.
             let logged = log::append(&worker.logs, lines, LOGS).await;
-            let finish = worker.statements.finish(Arc::clone(&ends), worker.clock.database_override());
-            let answer = within(DATABASE, finish).await;
+            let answer = worker.statements.finish(Arc::clone(&ends), worker.clock.database_override()).await;
             Done::Finished { ends, answer, logged }
         }
         .boxed()

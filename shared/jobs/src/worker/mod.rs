@@ -16,7 +16,6 @@ use halyard_domain::{Clock, Entropy, Lane};
 use halyard_store::{
     Pool, StoreError,
     tasks::{self, Look},
-    within,
 };
 use tokio::time::Instant;
 
@@ -121,6 +120,6 @@ impl Worker {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let (worker_id, worker_host) = (self.id.as_str(), self.host.as_str());
         let claim = tasks::Claim { lane, limit, worker_id, worker_host, lease: self.lease, look };
-        within(DATABASE, self.statements.claim(claim, self.clock.database_override())).await
+        self.statements.claim(claim, self.clock.database_override()).await
     }
 }

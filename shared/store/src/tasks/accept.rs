@@ -106,7 +106,7 @@ macro_rules! accept {
         ), counted as (
             insert into stat_deltas (user_id, task_type, hour, submitted)
             select user_id, task_type, date_trunc('hour', created_at, 'UTC'), count(*) from task group by 1, 2, 3
-        ), position as (
+        ), position as materialized (
             -- Once for all that stand at the same place: what was claimed lately stays in the index until it is vacuumed, and
             -- each count may have to pass it.
             select p.lane, p.claim_order, (select count(*) from (

@@ -10,7 +10,7 @@ use sqlx::PgConnection;
 use super::Scope;
 use crate::{
     Now, Result, audit,
-    rows::{parse, priority},
+    rows::{parse, priority, seconds},
 };
 
 /// An ended task, and the one that is to try it again.
@@ -216,14 +216,17 @@ pub async fn again(
 
 /// Those of these tasks that are there, and try others again: what an earlier call of [`again`] made under the same ids. It made
 /// all that it could, or nothing.
-pub async fn made_again(conn: &mut PgConnection, ids: &[TaskId]) -> Result<Vec<TriedAgain>> {
+pub async fn made_again(conn: &mut PgConnection, ids: &[TaskId], now: Now) -> Result<Vec<TriedAgain>> {
     let ids: Vec<_> = ids.iter().map(|id| id.0).collect();
     let rows = sqlx::query!(
         r#"
-        select id, retry_of as "of!", task_type, lane, priority, state, created_at, available_at
-        from tasks where id = any ($1) and retry_of is not null order by id
+        select id, retry_of as "of!", task_type, lane, priority, state, created_at, available_at,
+               available_at - coalesce($2::timestamptz, statement_timestamp()) > interval '0' as "later!",
+               extract(epoch from available_at - coalesce($2::timestamptz, statement_timestamp()))::float8 as "wait!"
+        from tasks where id = any ($1) and retry_of is not null order by retry_of
         "#,
         &ids,
+        now,
     )
     .fetch_all(conn)
     .await?;
@@ -238,7 +241,7 @@ pub async fn made_again(conn: &mut PgConnection, ids: &[TaskId]) -> Result<Vec<T
                 state: parse(&row.state)?,
                 created_at: row.created_at,
                 available_at: row.available_at,
-                delay: row.available_at - row.created_at,
+                delay: if row.later { seconds(row.wait) } else { chrono::Duration::zero() },
             })
         })
         .collect()

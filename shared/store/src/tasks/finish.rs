@@ -116,7 +116,7 @@ async fn commit(conn: &mut PgConnection, columns: &Columns<'_>, now: Now) -> Res
             -- In the order of the types, so that two who do this never wait for each other.
             insert into retry_paces as p (task_type, until)
             select t.task_type, g.now + count(*) * make_interval(secs => $16)
-            from failing g join tasks t on t.id = g.id and t.id = any (array(select id from failing))
+            from failing g join tasks t on t.id = g.id
             where t.lease_until is not null and t.fence = g.fence
             group by t.task_type, g.now order by t.task_type
             on conflict (task_type) do update
@@ -124,9 +124,9 @@ async fn commit(conn: &mut PgConnection, columns: &Columns<'_>, now: Now) -> Res
                             + (excluded.until - coalesce($15, statement_timestamp()))
             returning task_type, until
         ), planned as (
-            select g.id, greatest(0, extract(epoch from p.until - g.now)
+            select g.id, g.fence, greatest(0, extract(epoch from p.until - g.now)
                                      - (count(*) over w - row_number() over w) * $16 - $17 * $16)::float8 as later
-            from failing g join tasks t on t.id = g.id and t.id = any (array(select id from failing))
+            from failing g join tasks t on t.id = g.id
                 join paced p on p.task_type = t.task_type
             window w as (partition by t.task_type rows between unbounded preceding and unbounded following)
         ), decided as materialized (
@@ -135,7 +135,7 @@ async fn commit(conn: &mut PgConnection, columns: &Columns<'_>, now: Now) -> Res
                    g.message || case when p.later > 0
                                      then '; ' || round(p.later) || ' s later, for many of its type fail' else '' end
                    as message
-            from given g left join planned p on p.id = g.id
+            from given g left join planned p on p.id = g.id and p.fence = g.fence
         ), done as (
             update tasks t set
                 -- What was cancelled since the last renewal is not tried again.

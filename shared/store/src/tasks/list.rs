@@ -14,6 +14,8 @@ use crate::{
 
 /// How far the clock of a host that makes ids may be from the database's, which says when a task was accepted.
 const SKEW: TimeDelta = TimeDelta::hours(1);
+/// How much older than its task an id may be: it is the first one of its `Idempotency-Key`, however late that was let through.
+const OLDER: TimeDelta = TimeDelta::hours(24);
 
 /// A line of a list.
 #[derive(Debug, Clone)]
@@ -116,8 +118,8 @@ struct Asked<'a> {
 /// match, and what tells that there are no more: tasks beyond the range, or the last one to be looked at. They come in the
 /// order of the index, which nothing in between changes, and the statement ends as soon as there are enough.
 ///
-/// Where the range ends is asked of the rows, not of the index: a scan by a comparison of rows ends by itself only where the
-/// first column differs. And it is one, because given `user_id = $10` the planner would rather walk the primary key and pass
+/// Where the range ends is asked of the rows, not of the index: even with a lower end, a scan by a comparison of rows ends by
+/// itself only where the first column differs. And it is one, because given `user_id = $10` the planner would rather walk the primary key and pass
 /// over everybody else's tasks.
 macro_rules! page {
     ($conn:expr, $asked:expr, $looked:literal, $within:literal $(, $more:expr)*) => {
@@ -161,7 +163,7 @@ pub async fn list(
     cursor: Option<TaskId>,
     limit: i64,
 ) -> Result<TaskPage> {
-    let from = filter.submitted_after.and_then(|at| at.checked_sub_signed(SKEW)).map_or(Uuid::nil(), first_at);
+    let from = filter.submitted_after.and_then(|at| at.checked_sub_signed(SKEW + OLDER)).map_or(Uuid::nil(), first_at);
     let until = filter.submitted_before.and_then(|at| at.checked_add_signed(SKEW)).map_or(Uuid::max(), first_at);
     let below = cursor.map_or(Uuid::max(), |cursor| cursor.0).min(until);
     let asked = Asked { filter, from, below, limit };
@@ -177,11 +179,13 @@ pub async fn list(
             workflow.0,
             owner.map(|owner| owner.0)
         ),
-        // There are few.
+        // There are few. Collected first, for in the order of ids the planner might walk the primary key.
         (None, ..) if running => page!(
             conn,
             asked,
-            "where state = 'running' and ($10::bigint is null or user_id = $10) and id < $2 order by id desc",
+            "where id = any (array(select r.id from tasks r
+                                   where r.state = 'running' and ($10::bigint is null or r.user_id = $10)))
+               and id < $2 order by id desc",
             "true",
             owner.map(|owner| owner.0)
         ),

@@ -17,7 +17,7 @@ use crate::{
     permitted,
     routes::{
         database,
-        retry::{MESSAGE, made_before},
+        retry::{MESSAGE, lost, made_before},
         ring_for,
     },
     state::{AppState, scope},
@@ -124,10 +124,8 @@ pub async fn handler(
     let ids = TraceIds { request_id: Some(request_id.clone()), traceparent: Some(info.traceparent()) };
     let types = permitted::types(&state, &caller);
     let done = database(&state, async |conn| {
-        if let Some(done) = made_before(conn, repeated, &new_ids).await? {
-            let ids: Vec<_> = done.iter().map(|(of, _)| *of).collect();
-            let next = ids.iter().min().copied();
-            return Ok((Matching { ids, next }, done));
+        if let Some(done) = made_before(conn, repeated, &new_ids, now).await? {
+            return Ok(found_in(done));
         }
         let filter = request.filter.of_store();
         let found = tasks::matching(conn, scope.into(), &filter, &TaskState::TRIED_AGAIN, true, cursor, limit).await?;
@@ -148,7 +146,11 @@ pub async fn handler(
         let again = |(&of, &id)| Again { of, id, delay: chrono::Duration::zero() };
         let wanted: Vec<_> = found.ids.iter().rev().zip(&new_ids).map(again).collect();
         let done = tasks::again(conn, &wanted, &terms, now).await?;
-        Ok((found, done))
+        // By this request itself, perhaps, whose first statement was still under way.
+        match made_before(conn, repeated && lost(&done), &new_ids, now).await? {
+            Some(done) => Ok(found_in(done)),
+            None => Ok((found, done)),
+        }
     });
     let (found, done) = done.await.map_err(TaskError::from)?;
     let mut skipped = Skipped::default();
@@ -171,6 +173,13 @@ pub async fn handler(
         tasks,
         next_cursor: found.next.map(|id| Cursor::encode(&id)),
     }))
+}
+
+/// What a request found that is known by what it made only: nobody knows any more where it ended, so one goes on below.
+fn found_in(done: Vec<(TaskId, Retried)>) -> (Matching, Vec<(TaskId, Retried)>) {
+    let ids: Vec<_> = done.iter().map(|(of, _)| *of).collect();
+    let next = ids.iter().min().copied();
+    (Matching { ids, next }, done)
 }
 
 /// For docs/openapi.json.

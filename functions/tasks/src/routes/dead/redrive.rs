@@ -25,7 +25,7 @@ use crate::{
     routes::{
         bulk::{MOST, check_limit, check_text, check_time, retry::Skipped},
         database,
-        retry::made_before,
+        retry::{lost, made_before},
         ring_for,
     },
     state::AppState,
@@ -164,10 +164,13 @@ pub async fn handler(
     };
     let start = request.not_before.map_or_else(Duration::zero, |at| (at - wall).max(Duration::zero()));
     let done = database(&state, async |conn| {
-        if let Some(done) = made_before(conn, repeated, &new_ids).await? {
+        let found_in = |done: Vec<(TaskId, Retried)>| {
             let found: Vec<_> = done.iter().map(|(of, _)| *of).collect();
             let next = found.iter().min().copied().filter(|_| request.task_ids.is_none());
-            return Ok((found, next, done));
+            (found, next, done)
+        };
+        if let Some(done) = made_before(conn, repeated, &new_ids, now).await? {
+            return Ok(found_in(done));
         }
         let (found, next): (Vec<_>, _) = if let Some(chosen) = &request.task_ids {
             // A task that is named twice is meant once.
@@ -199,7 +202,11 @@ pub async fn handler(
             audit: Some(&entry),
         };
         let done = tasks::again(conn, &wanted, &terms, now).await?;
-        Ok((found, next, done))
+        // By this request itself, perhaps, whose first statement was still under way.
+        match made_before(conn, repeated && lost(&done), &new_ids, now).await? {
+            Some(done) => Ok(found_in(done)),
+            None => Ok((found, next, done)),
+        }
     });
     let (found, next, done) = done.await.map_err(TaskError::from)?;
     let mut skipped = Skipped::default();

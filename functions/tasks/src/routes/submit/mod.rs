@@ -19,7 +19,6 @@ use halyard_jobs::{
 use halyard_store::{
     Constraint, StoreError,
     tasks::{self, Holder, NewTask, Submitted, Ties},
-    within,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -27,7 +26,7 @@ use serde_json::{json, value::RawValue};
 
 pub use request::{Callbacks, MAX_RESOURCES, MAX_TIMEOUT, Options, Request, RetryConfig, YEAR, priority};
 
-use super::{DATABASE, database};
+use super::database;
 use crate::{error::TaskError, permitted, state::AppState, view};
 
 /// How long the queue may take; beat repairs what it does not take in time.
@@ -83,7 +82,7 @@ pub async fn handler(
     let accepted = match (debounce, throttle) {
         (Some(d), _) => database(&state, async |conn| tasks::debounced(conn, &task, d.wait(), now).await).await,
         (_, Some(t)) => database(&state, async |conn| tasks::throttled(conn, &task, t.period(), now).await).await,
-        _ => within(DATABASE, state.intake.submit(task, now)).await,
+        _ => state.intake.submit(task, now).await,
     };
     let accepted = match accepted {
         Err(StoreError::Conflict(Constraint::TaskIdTaken)) if ids.again() => {
