@@ -12,6 +12,13 @@ use uuid::Uuid;
 #[derive(Debug)]
 pub struct Entropy(Mutex<ChaCha20Rng>);
 
+/// The least of the [ULIDs](Entropy::ulid) that are made in this millisecond. Times before 1970 count as its first one, times after
+/// the year 10889 as the last one that 48 bits hold.
+pub fn least_ulid(at: DateTime<Utc>) -> Uuid {
+    let millis = u128::from(at.timestamp_millis().max(0).unsigned_abs());
+    Uuid::from_u128(millis.min((1 << 48) - 1) << 80)
+}
+
 impl Entropy {
     /// Seeded from the operating system.
     ///
@@ -51,10 +58,9 @@ impl Entropy {
     /// A [ULID](https://github.com/ulid/spec) as a UUID: 48 bits of milliseconds, then 80 random bits, so that ids
     /// made later sort later and land at the end of a B-tree.
     pub fn ulid(&self, now: DateTime<Utc>) -> Uuid {
-        let millis = u128::from(now.timestamp_millis().max(0).unsigned_abs());
         let mut random = [0_u8; 16];
         self.fill(&mut random[6..]);
-        Uuid::from_u128((millis << 80) | u128::from_be_bytes(random))
+        Uuid::from_u128(least_ulid(now).as_u128() | u128::from_be_bytes(random))
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, ChaCha20Rng> {

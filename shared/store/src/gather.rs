@@ -76,8 +76,8 @@ impl<T: Gathered> Gather<T> {
     /// Asks, perhaps together with others. If that fails because of what was asked, each is tried on its own: one is not to
     /// take the others down.
     ///
-    /// It takes seven seconds at most, two of them until a statement begins. Whoever has been taken along waits for the end of it:
-    /// what it does for them must not be lost because they were nearly out of patience.
+    /// A statement must begin within two seconds and end within five. Whoever has been taken along waits for its end: what it
+    /// does for them must not be lost because they were nearly out of patience.
     ///
     /// # Errors
     /// Those of [`Gathered::run`]; `Unavailable` also when no statement could begin or end in time, or when the caller who ran

@@ -1,7 +1,10 @@
 //! Submits that meet on one connection.
 
+use std::time::Duration;
+
 use futures::future::join_all;
 use halyard_store::{Constraint, StoreError, tasks::Intake};
+use halyard_tests::wait::until;
 
 use super::scratch::{Scratch, t0};
 
@@ -76,8 +79,10 @@ async fn who_gets_no_turn_in_time_is_told_so_and_nothing_is_written() {
     let (first, second) = (db.task(1, 5, t0()), db.task(1, 5, t0()));
     let second_first = async {
         // Once the first one's statement is under way, and takes nobody along any more.
-        let blocked = "select count(*) from pg_locks where not granted and database = (select oid from pg_database where datname = current_database())";
-        while db.count(blocked).await == 0 {}
+        let blocked = "select count(*) from pg_locks where not granted
+                       and database = (select oid from pg_database where datname = current_database())";
+        let look = async || (db.count(blocked).await > 0).then_some(());
+        until("no statement waits for the table", Duration::from_secs(2), look).await;
         let second = intake.submit(second.clone(), Some(t0())).await;
         sqlx::raw_sql("commit").execute(&mut *other).await.unwrap();
         second

@@ -9,7 +9,7 @@ use halyard_store::{
 };
 use proptest::{prelude::*, sample, strategy::ValueTree as _, test_runner::TestRunner};
 
-use super::scratch::{Scratch, s, t0};
+use super::scratch::{Scratch, report, s, t0};
 
 const TYPES: [&str; 3] = ["data_processing", "sample", "user_specific"];
 
@@ -146,8 +146,7 @@ async fn a_list_reads_no_more_than_a_page_of_what_an_index_leads_to() {
     .execute(&mut *conn)
     .await
     .unwrap();
-    sqlx::raw_sql("select pg_stat_force_next_flush()").execute(&mut *conn).await.unwrap();
-    halyard_store::ping(conn).await.unwrap();
+    report(conn).await;
     let (one, two, three) = (Some(UserId(1)), Some(UserId(2)), Some(UserId(3)));
     let failed = Some(TaskState::Failed);
     for (owner, filter, reads) in [
@@ -168,14 +167,12 @@ async fn a_list_reads_no_more_than_a_page_of_what_an_index_leads_to() {
     ] {
         let before = rows_read(&db).await;
         tasks::list(conn, owner, &filter, None, 20).await.unwrap();
-        sqlx::raw_sql("select pg_stat_force_next_flush()").execute(&mut *conn).await.unwrap();
-        halyard_store::ping(conn).await.unwrap();
+        report(conn).await;
         assert_eq!(rows_read(&db).await - before, reads, "{owner:?} {filter:?}");
     }
     let before = rows_read(&db).await;
     tasks::dead_letters(conn, &tasks::DeadFilter::default(), None, 20).await.unwrap();
-    sqlx::raw_sql("select pg_stat_force_next_flush()").execute(&mut *conn).await.unwrap();
-    halyard_store::ping(conn).await.unwrap();
+    report(conn).await;
     assert_eq!(rows_read(&db).await, before);
     db.done().await;
 }
@@ -183,6 +180,7 @@ async fn a_list_reads_no_more_than_a_page_of_what_an_index_leads_to() {
 async fn rows_read(db: &Scratch) -> i64 {
     use sqlx::Connection as _;
     let mut fresh = sqlx::PgConnection::connect(&db.url).await.unwrap();
-    let sql = "select (coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0))::bigint from pg_stat_user_tables where relname = 'tasks'";
+    let sql = "select (coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0))::bigint
+               from pg_stat_user_tables where relname = 'tasks'";
     sqlx::query_scalar(sql).fetch_one(&mut fresh).await.unwrap()
 }

@@ -6,7 +6,7 @@ use halyard_domain::{Lane, UserId, task::TaskState};
 use halyard_store::{lanes, outbox, statistics, tasks};
 use sqlx::Connection as _;
 
-use super::scratch::{Scratch, cancel, claim, finished, retry, s, t0};
+use super::scratch::{Scratch, cancel, claim, finished, report, retry, s, t0};
 
 async fn sequential_scans(db: &Scratch) -> i64 {
     let mut fresh = sqlx::PgConnection::connect(&db.url).await.expect("the server");
@@ -19,9 +19,7 @@ async fn sequential_scans(db: &Scratch) -> i64 {
 
 /// Makes the session that was used last report what it did.
 async fn flush(db: &Scratch) {
-    let conn = &mut *db.pool.acquire().await.expect("a connection");
-    sqlx::raw_sql("select pg_stat_force_next_flush()").execute(&mut *conn).await.expect("flushed");
-    halyard_store::ping(conn).await.expect("idle again");
+    report(&mut db.pool.acquire().await.expect("a connection")).await;
 }
 
 #[tokio::test]

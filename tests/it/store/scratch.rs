@@ -94,6 +94,12 @@ pub fn claim(lane: Lane, limit: i64) -> tasks::Claim<'static> {
     }
 }
 
+/// Makes the session say what it did: the server's statistics have it from then on.
+pub async fn report(conn: &mut PgConnection) {
+    sqlx::raw_sql("select pg_stat_force_next_flush()").execute(&mut *conn).await.unwrap();
+    halyard_store::ping(conn).await.unwrap();
+}
+
 /// Cancels one task, as its owner or as somebody who may do that with every task.
 pub async fn cancel(
     conn: &mut PgConnection,

@@ -11,6 +11,7 @@ pub mod list;
 pub mod logs;
 pub mod pause;
 pub mod queues;
+mod repeated;
 pub mod result;
 pub mod resume;
 pub mod retry;

@@ -5,14 +5,11 @@ use chrono::{DateTime, Utc};
 use halyard_domain::{Lane, Priority, TaskId, authz::Permission, task::TaskState};
 use halyard_http::{ApiResult, AppPath, Caller, NewIds, RequestInfo, openapi::Operation, success};
 use halyard_jobs::doorbell::TraceIds;
-use halyard_store::{
-    Now, PgConnection,
-    tasks::{self, Again, AgainTerms, Retried, TriedAgain},
-};
+use halyard_store::tasks::{self, Again, AgainTerms, Retried, TriedAgain};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{database, ring_for};
+use super::{database, repeated, ring_for};
 use crate::{
     error::TaskError,
     permitted,
@@ -61,19 +58,16 @@ pub async fn handler(
     };
     let now = state.clock.database_override();
     let wanted = Again { of, id: TaskId(new.make()), delay: chrono::Duration::zero() };
-    let again = new.again();
+    let repeated = new.again();
     let done = database(&state, async |conn| {
-        if let Some(before) = made_before(conn, again, &[wanted.id], now).await? {
-            return Ok(before.into_iter().next());
-        }
         let mut done = tasks::again(conn, &[wanted], &terms, now).await?;
         // Somebody was faster by a moment: whose task it is shows now. If none is, the key is taken.
         if matches!(done.first(), Some((_, Retried::Before(None)))) {
             done = tasks::again(conn, &[wanted], &terms, now).await?;
         }
-        // Or the request itself, whose first statement was still under way.
-        if let Some(before) = made_before(conn, again && lost(&done), &[wanted.id], now).await? {
-            done = before;
+        // Or the request itself was, before it died.
+        if let Some(made) = repeated::made(conn, repeated && repeated::lost(&done), &[wanted.id], now).await? {
+            done = made.done;
         }
         Ok(done.pop())
     });
@@ -94,22 +88,6 @@ pub async fn handler(
         scheduled_for: new.available_at,
     };
     Ok(success(data).links(view::links(new.id)).top_level("task_id", new.id.to_string()))
-}
-
-/// What a request made that died before its answer was kept, if it is carried out once more under its key: that is the answer.
-pub(super) async fn made_before(
-    conn: &mut PgConnection,
-    again: bool,
-    ids: &[TaskId],
-    now: Now,
-) -> halyard_store::Result<Option<Vec<(TaskId, Retried)>>> {
-    let made = if again { tasks::made_again(conn, ids, now).await? } else { Vec::new() };
-    Ok((!made.is_empty()).then(|| made.into_iter().map(|new| (new.of, Retried::Accepted(new))).collect()))
-}
-
-/// Is one of the tasks tried again by another already?
-pub(super) fn lost(done: &[(TaskId, Retried)]) -> bool {
-    done.iter().any(|(_, outcome)| matches!(outcome, Retried::Before(_)))
 }
 
 fn new_task(outcome: Retried) -> Result<TriedAgain, TaskError> {

@@ -1,7 +1,7 @@
 //! Lists of tasks.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use halyard_domain::{Priority, TaskId, UserId, WorkflowId, task::TaskState};
+use halyard_domain::{Priority, TaskId, UserId, WorkflowId, entropy::least_ulid, idempotency::KEPT, task::TaskState};
 use serde_json::value::RawValue;
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -14,9 +14,6 @@ use crate::{
 
 /// How far the clock of a host that makes ids may be from the database's, which says when a task was accepted.
 const SKEW: TimeDelta = TimeDelta::hours(1);
-/// How much older than its task an id may be: it is the first one of its `Idempotency-Key`, however late that was let through.
-const OLDER: TimeDelta = TimeDelta::hours(24);
-
 /// A line of a list.
 #[derive(Debug, Clone)]
 pub struct TaskSummary {
@@ -113,14 +110,14 @@ struct Asked<'a> {
     limit: i64,
 }
 
-/// The one statement. `$looked` is what some index holds below id `$2`, in its order, and `$within` says whether a task is still in
-/// the range that is asked for, which ends at id `$1`; what they are given comes last, from `$10` on. The rows are those that
+/// The one statement. `$looked` is what some index holds below id `$2`, in its order, and `$within` says whether a task is still
+/// in the range that is asked for, which ends at id `$1`; what they are given comes last, from `$10` on. The rows are those that
 /// match, and what tells that there are no more: tasks beyond the range, or the last one to be looked at. They come in the
 /// order of the index, which nothing in between changes, and the statement ends as soon as there are enough.
 ///
 /// Where the range ends is asked of the rows, not of the index: even with a lower end, a scan by a comparison of rows ends by
-/// itself only where the first column differs. And it is one, because given `user_id = $10` the planner would rather walk the primary key and pass
-/// over everybody else's tasks.
+/// itself only where the first column differs. And it is one, because given `user_id = $10` the planner would rather walk the
+/// primary key and pass over everybody else's tasks.
 macro_rules! page {
     ($conn:expr, $asked:expr, $looked:literal, $within:literal $(, $more:expr)*) => {
         sqlx::query_as!(
@@ -154,8 +151,8 @@ macro_rules! page {
 }
 
 /// Tasks, newest first, of `owner` or of all, that come after `cursor` in that order: up to `limit` of them, among the next
-/// [`LOOKED_AT`] of those that an index leads to. One leads to those of a state, for a user or for all, one to a user's of a type,
-/// one to those of a time; what is asked for besides is looked for among them.
+/// [`LOOKED_AT`] of those that an index leads to. One leads to those of a state, for a user or for all, one to a user's of a
+/// type, one to those of a time; what is asked for besides is looked for among them.
 pub async fn list(
     conn: &mut PgConnection,
     owner: Option<UserId>,
@@ -163,8 +160,9 @@ pub async fn list(
     cursor: Option<TaskId>,
     limit: i64,
 ) -> Result<TaskPage> {
-    let from = filter.submitted_after.and_then(|at| at.checked_sub_signed(SKEW + OLDER)).map_or(Uuid::nil(), first_at);
-    let until = filter.submitted_before.and_then(|at| at.checked_add_signed(SKEW)).map_or(Uuid::max(), first_at);
+    // A task's id may be as old as its `Idempotency-Key`, however late that was let through.
+    let from = filter.submitted_after.and_then(|at| at.checked_sub_signed(SKEW + KEPT)).map_or(Uuid::nil(), least_ulid);
+    let until = filter.submitted_before.and_then(|at| at.checked_add_signed(SKEW)).map_or(Uuid::max(), least_ulid);
     let below = cursor.map_or(Uuid::max(), |cursor| cursor.0).min(until);
     let asked = Asked { filter, from, below, limit };
     // What has completed is most of a history, and no index leads to it.
@@ -220,12 +218,6 @@ pub async fn list(
         (None, None, None, _) => page!(conn, asked, "where id < $2 order by id desc", "true"),
     };
     page_of(rows, limit)
-}
-
-/// The first id that a task may have that was made then.
-fn first_at(at: DateTime<Utc>) -> Uuid {
-    let millis = u128::try_from(at.timestamp_millis().max(0)).unwrap_or_default();
-    Uuid::from_u128(millis.min((1 << 48) - 1) << 80)
 }
 
 fn page_of(mut rows: Vec<SummaryRow>, limit: i64) -> Result<TaskPage> {

@@ -6,7 +6,7 @@ use halyard_http::{
     ApiResult, Caller, Cursor, NewIds, RequestInfo, Valid, Validate, Violations, openapi::Operation, success,
 };
 use halyard_jobs::doorbell::TraceIds;
-use halyard_store::tasks::{self, Again, AgainTerms, Matching, Retried};
+use halyard_store::tasks::{self, Again, AgainTerms, Retried};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -15,11 +15,7 @@ use super::{Filter, MOST, check_limit, decode, entry};
 use crate::{
     error::TaskError,
     permitted,
-    routes::{
-        database,
-        retry::{MESSAGE, lost, made_before},
-        ring_for,
-    },
+    routes::{database, repeated, retry::MESSAGE, ring_for},
     state::{AppState, scope},
 };
 
@@ -118,19 +114,19 @@ pub async fn handler(
     let now = state.clock.database_override();
     let limit = request.limit.unwrap_or(MOST);
     let new_ids: Vec<_> = (0..limit).map(|_| TaskId(new.make())).collect();
-    let repeated = new.again();
+    let again = new.again();
     let request_id = info.request_id().to_string();
     let audit = entry(&caller, scope, "task.bulk_retry", &request.filter, &info, &request_id);
     let ids = TraceIds { request_id: Some(request_id.clone()), traceparent: Some(info.traceparent()) };
     let types = permitted::types(&state, &caller);
     let done = database(&state, async |conn| {
-        if let Some(done) = made_before(conn, repeated, &new_ids, now).await? {
-            return Ok(found_in(done));
+        if let Some(made) = repeated::made(conn, again, &new_ids, now).await? {
+            return Ok((made.of, made.next, made.done));
         }
         let filter = request.filter.of_store();
         let found = tasks::matching(conn, scope.into(), &filter, &TaskState::TRIED_AGAIN, true, cursor, limit).await?;
         if request.dry_run || found.ids.is_empty() {
-            return Ok((found, Vec::new()));
+            return Ok((found.ids, found.next, Vec::new()));
         }
         let terms = AgainTerms {
             scope: scope.into(),
@@ -143,16 +139,15 @@ pub async fn handler(
             audit: audit.as_ref(),
         };
         // The oldest first, as they were submitted.
-        let again = |(&of, &id)| Again { of, id, delay: chrono::Duration::zero() };
-        let wanted: Vec<_> = found.ids.iter().rev().zip(&new_ids).map(again).collect();
+        let wanted = found.ids.iter().rev().zip(&new_ids);
+        let wanted: Vec<_> = wanted.map(|(&of, &id)| Again { of, id, delay: chrono::Duration::zero() }).collect();
         let done = tasks::again(conn, &wanted, &terms, now).await?;
-        // By this request itself, perhaps, whose first statement was still under way.
-        match made_before(conn, repeated && lost(&done), &new_ids, now).await? {
-            Some(done) => Ok(found_in(done)),
-            None => Ok((found, done)),
+        match repeated::made(conn, again && repeated::lost(&done), &new_ids, now).await? {
+            Some(made) => Ok((made.of, made.next, made.done)),
+            None => Ok((found.ids, found.next, done)),
         }
     });
-    let (found, done) = done.await.map_err(TaskError::from)?;
+    let (found, next, done) = done.await.map_err(TaskError::from)?;
     let mut skipped = Skipped::default();
     for (_, outcome) in &done {
         skipped.count(&state, outcome);
@@ -167,19 +162,12 @@ pub async fn handler(
     let tasks: Vec<_> = new().map(|new| Pair { task_id: new.id, retry_of: new.of }).collect();
     Ok(success(Response {
         dry_run: request.dry_run,
-        matched: found.ids.len(),
+        matched: found.len(),
         retried: tasks.len(),
         skipped,
         tasks,
-        next_cursor: found.next.map(|id| Cursor::encode(&id)),
+        next_cursor: next.map(|id| Cursor::encode(&id)),
     }))
-}
-
-/// What a request found that is known by what it made only: nobody knows any more where it ended, so one goes on below.
-fn found_in(done: Vec<(TaskId, Retried)>) -> (Matching, Vec<(TaskId, Retried)>) {
-    let ids: Vec<_> = done.iter().map(|(of, _)| *of).collect();
-    let next = ids.iter().min().copied();
-    (Matching { ids, next }, done)
 }
 
 /// For docs/openapi.json.

@@ -24,9 +24,7 @@ use crate::{
     permitted,
     routes::{
         bulk::{MOST, check_limit, check_text, check_time, retry::Skipped},
-        database,
-        retry::{lost, made_before},
-        ring_for,
+        database, repeated, ring_for,
     },
     state::AppState,
 };
@@ -149,7 +147,7 @@ pub async fn handler(
     let limit = request.limit.unwrap_or(MOST);
     let rate = request.rate.unwrap_or(RATE);
     let new_ids: Vec<_> = (0..MOST).map(|_| TaskId(new.make())).collect();
-    let repeated = new.again();
+    let again = new.again();
     let ids = TraceIds { request_id: Some(info.request_id().to_string()), traceparent: Some(info.traceparent()) };
     let types = permitted::types(&state, &caller);
     let entry = audit::Entry {
@@ -164,13 +162,8 @@ pub async fn handler(
     };
     let start = request.not_before.map_or_else(Duration::zero, |at| (at - wall).max(Duration::zero()));
     let done = database(&state, async |conn| {
-        let found_in = |done: Vec<(TaskId, Retried)>| {
-            let found: Vec<_> = done.iter().map(|(of, _)| *of).collect();
-            let next = found.iter().min().copied().filter(|_| request.task_ids.is_none());
-            (found, next, done)
-        };
-        if let Some(done) = made_before(conn, repeated, &new_ids, now).await? {
-            return Ok(found_in(done));
+        if let Some(made) = repeated::made(conn, again, &new_ids, now).await? {
+            return Ok((made.of, made.next, made.done));
         }
         let (found, next): (Vec<_>, _) = if let Some(chosen) = &request.task_ids {
             // A task that is named twice is meant once.
@@ -185,12 +178,12 @@ pub async fn handler(
         if request.dry_run || found.is_empty() {
             return Ok((found, next, Vec::new()));
         }
-        let again = |(place, (&of, &id)): (usize, _)| Again {
+        let placed = |(place, (&of, &id)): (usize, _)| Again {
             of,
             id,
             delay: start + Duration::microseconds(1_000_000 * i64::try_from(place).unwrap_or(0) / i64::from(rate)),
         };
-        let wanted: Vec<_> = found.iter().zip(&new_ids).enumerate().map(again).collect();
+        let wanted: Vec<_> = found.iter().zip(&new_ids).enumerate().map(placed).collect();
         let terms = AgainTerms {
             scope: Scope::All,
             states: &[TaskState::Dead],
@@ -202,9 +195,8 @@ pub async fn handler(
             audit: Some(&entry),
         };
         let done = tasks::again(conn, &wanted, &terms, now).await?;
-        // By this request itself, perhaps, whose first statement was still under way.
-        match made_before(conn, repeated && lost(&done), &new_ids, now).await? {
-            Some(done) => Ok(found_in(done)),
+        match repeated::made(conn, again && repeated::lost(&done), &new_ids, now).await? {
+            Some(made) => Ok((made.of, made.next, made.done)),
             None => Ok((found, next, done)),
         }
     });
@@ -235,7 +227,8 @@ pub async fn handler(
             .into_iter()
             .map(|new| Redriven { task_id: new.id, retry_of: new.of, scheduled_for: new.available_at })
             .collect(),
-        next_cursor: next.map(|id| Cursor::encode(&id)),
+        // Those that were named are all that were meant.
+        next_cursor: next.filter(|_| request.task_ids.is_none()).map(|id| Cursor::encode(&id)),
     }))
 }
 
