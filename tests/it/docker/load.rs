@@ -11,7 +11,11 @@ use std::{
 use halyard_tests::{Actor, wait};
 use http::Method;
 use serde_json::json;
-use tokio::task::JoinHandle;
+use tokio::{task::JoinHandle, time::MissedTickBehavior};
+
+/// How long a caller waits from one request to the next, at least: all together ask some 300 times a second. Without, they took
+/// both processors from the containers that start and stop.
+const PACE: Duration = Duration::from_millis(25);
 
 /// What the callers ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,11 +79,14 @@ impl Load {
 
 async fn call(user: Actor, kind: Kind, stop: Arc<AtomicBool>, answered: Arc<AtomicUsize>) -> Tally {
     let mut tally = Tally::default();
+    let mut pace = tokio::time::interval(PACE);
+    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let paths = ["/api/protected", "/health/ping", "/tasks/types", "/auth/profile", "/api/status"];
     for round in 0.. {
         if stop.load(Ordering::SeqCst) {
             break;
         }
+        pace.tick().await;
         let submits = kind == Kind::All && round % 4 == 3;
         let path = if submits { "/tasks/submit" } else { paths[round % paths.len()] };
         let draft = if submits {
