@@ -200,27 +200,25 @@ pub async fn reads(
         let mut connection = Connection::open(server.process.address()).await?;
         let newest = call(&mut connection, get(server, "/tasks?limit=50")(0)).await?;
         let id = newest["data"]["items"][49]["task_id"].as_str().ok_or("no task in the list")?.to_owned();
-        let cases = [
+        let mut cases = [
             ("list", "/tasks?limit=50".to_owned()),
             ("list_failed", "/tasks?limit=50&status=failed&task_type=sample".to_owned()),
             ("list_cancelled", "/tasks?limit=50&status=cancelled".to_owned()),
             ("status", format!("/tasks/status/{id}")),
-        ];
-        let mut best = cases.clone().map(|_| None::<(client::Run, f64)>);
+        ]
+        .map(|(case, path)| (case, get(server, &path), None::<(client::Run, f64)>));
         for _ in 0..ROUNDS {
-            for ((_, path), best) in cases.iter().zip(&mut best) {
+            for (_, make, best) in &mut cases {
                 server.quiet().await;
                 let before = server.cpu();
-                let run =
-                    client::run(server.process.address(), Until::Elapsed(options.span), false, &get(server, path))
-                        .await?;
+                let run = client::run(server.process.address(), Until::Elapsed(options.span), false, make).await?;
                 let cpu = per_request(server.cpu() - before, run.answered);
                 if best.as_ref().is_none_or(|(best, _)| run.quantile_ms(0.5) < best.quantile_ms(0.5)) {
                     *best = Some((run, cpu));
                 }
             }
         }
-        for ((case, _), best) in cases.iter().zip(best) {
+        for (case, _, best) in cases {
             let (run, cpu) = best.ok_or("no round")?;
             let few = lines.iter().find(|line| line.case == format!("{case}_{FEW}")).and_then(|line| line.p50_ms);
             let aim = few.map(|few| (format!("flat: p50 {:.2} ms", few * 1.2), run.quantile_ms(0.5) <= few * 1.2));

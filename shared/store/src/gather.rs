@@ -22,7 +22,7 @@ const STATEMENT: Duration = Duration::from_secs(5);
 
 /// How often whoever has the turn lets others go before. Under load several are about to ask: each time the runtime sees to
 /// all whose request, or whose answer from elsewhere, has come. More than three find hardly anybody; idle, they cost microseconds.
-const AFTER_YOU: usize = 3;
+const YIELDS: usize = 3;
 
 /// What can be asked for together.
 pub trait Gathered: Send + Sync + Sized {
@@ -134,7 +134,7 @@ impl<T: Gathered> Gather<T> {
 
     /// Runs the statement for everybody who waits, the caller perhaps among them.
     async fn lead(&self, connection: Result<Connection>, terms: &T::Terms) {
-        for _ in 0..AFTER_YOU {
+        for _ in 0..YIELDS {
             tokio::task::yield_now().await;
         }
         let (asked, answers) = self.take();
