@@ -101,8 +101,8 @@ pub async fn waiting(conn: &mut PgConnection, lane: Lane, user: Option<UserId>, 
     Ok(n)
 }
 
-/// Ends a pause, or a drain, which is audited, and makes the lane's doorbells due at once: those that rang during the pause found
-/// nothing to take.
+/// Ends a pause, or a drain, which is audited. Doorbells that beat has put off become due at once, the first [`COUNT_CAP`] of them:
+/// they found nothing to take. What was accepted meanwhile is due as it stands, however much that is: the caller rings for it.
 pub async fn resume(conn: &mut PgConnection, lane: Lane, entry: &audit::Entry<'_>, now: Now) -> Result<()> {
     sqlx::query!(
         "with at as (
@@ -112,7 +112,12 @@ pub async fn resume(conn: &mut PgConnection, lane: Lane, entry: &audit::Entry<'_
              where lane = $1 and (paused or draining) returning lane
          ), rung as (
              update outbox o set ring_at = greatest(o.due_at, at.now), rings = 0
-             from resumed r, at where o.lane = r.lane
+             from at
+             where o.task_id = any (array(
+                 select b.task_id from resumed r, at, outbox b
+                 -- Beat puts off by a quarter of an hour at most (outbox::overdue).
+                 where b.lane = r.lane and b.rings > 0 and b.ring_at > at.now and b.ring_at <= at.now + interval '15 minutes'
+                 order by b.ring_at limit $8 for update of b skip locked))
          )
          select keep_audit(at.now, $3, $4, $5, $6, $7) from resumed, at",
         lane.as_str(),
@@ -122,6 +127,7 @@ pub async fn resume(conn: &mut PgConnection, lane: Lane, entry: &audit::Entry<'_
         entry.target,
         entry.detail,
         entry.request_id,
+        COUNT_CAP,
     )
     .fetch_optional(conn)
     .await?;

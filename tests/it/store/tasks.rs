@@ -1,8 +1,9 @@
 //! A task's way through the database.
 
 use super::scratch::{Scratch, cancel, claim, entry, finished, json, retry, s, t0};
+use chrono::{DateTime, Utc};
 use halyard_domain::{
-    Lane, UserId,
+    Lane, TaskId, UserId,
     task::{AttemptEnd, AttemptHistory, TaskState, Verdict, verdict},
 };
 use halyard_store::{Constraint, StoreError, lanes, outbox, tasks};
@@ -160,6 +161,31 @@ async fn what_is_not_due_or_paused_is_not_claimed() {
     assert_eq!(depth.iter().map(|d| d.lane).collect::<Vec<_>>(), Lane::ALL);
     assert_eq!((depth[1].ready, depth[1].waiting, depth[1].running), (0, 1, 0));
     assert_eq!(db.claim(Lane::Default, 10, t0() + s(1000)).await.len(), 1);
+    db.done().await;
+}
+
+#[tokio::test]
+async fn resuming_a_lane_writes_no_more_doorbells_than_beat_has_put_off() {
+    let db = Scratch::new().await;
+    let conn = &mut *db.pool.acquire().await.unwrap();
+    let first = db.submit(1, 5, t0()).await;
+    let elsewhere = db.submit(1, 1, t0()).await;
+    let held = [db.submit(1, 5, t0() + s(1)).await, db.submit(1, 5, t0() + s(2)).await];
+    // Beat has rung for the oldest of the lane and for that of another, and puts both off.
+    assert_eq!(outbox::overdue(conn, s(15), 2, Some(t0() + s(60))).await.unwrap().len(), 2);
+    lanes::pause(conn, Lane::Default, &entry("lane.pause"), Some(t0() + s(61))).await.unwrap();
+    let rows = "select task_id, ring_at, xmin::text || ctid::text from outbox order by task_id";
+    let before: Vec<(uuid::Uuid, DateTime<Utc>, String)> = sqlx::query_as(rows).fetch_all(&mut *conn).await.unwrap();
+    lanes::resume(conn, Lane::Default, &entry("lane.resume"), Some(t0() + s(70))).await.unwrap();
+    let after: Vec<(uuid::Uuid, DateTime<Utc>, String)> = sqlx::query_as(rows).fetch_all(&mut *conn).await.unwrap();
+    let of = |rows: &[(uuid::Uuid, DateTime<Utc>, String)], id: TaskId| {
+        rows.iter().find(|row| row.0 == id.0).map(|row| (row.1, row.2.clone())).expect("its doorbell")
+    };
+    assert_eq!((of(&before, first).0, of(&after, first).0), (t0() + s(120), t0() + s(70)), "beat may ring at once");
+    for id in held {
+        assert_eq!(of(&after, id), of(&before, id), "to write a million would take longer than a caller waits");
+    }
+    assert_eq!(of(&after, elsewhere), of(&before, elsewhere), "another lane's");
     db.done().await;
 }
 
