@@ -41,6 +41,7 @@ fn claimed() -> Claimed {
         attempt_at: DateTime::<Utc>::UNIX_EPOCH,
         request_id: None,
         traceparent: None,
+        front: None,
     }
 }
 

@@ -91,6 +91,7 @@ pub fn claim(lane: Lane, limit: i64) -> tasks::Claim<'static> {
         worker_host: "host-1",
         lease: std::time::Duration::from_secs(15),
         look: tasks::Look::Quick,
+        fronts: &[],
     }
 }
 

@@ -54,6 +54,41 @@ async fn however_many_users_wait_each_has_a_turn_and_nothing_is_left() {
 }
 
 #[tokio::test]
+async fn a_claim_that_is_told_how_far_the_last_one_got_begins_there() {
+    let db = Scratch::new().await;
+    // Of one moment, as those of a batch are: the id tells them apart.
+    let many: Vec<_> = (0..30).map(|_| db.task(1, 5, t0())).collect();
+    tasks::submit_many(&mut db.pool.acquire().await.expect("an answer"), &many, Some(t0())).await.expect("an answer");
+    let first = db.claim(Lane::Default, 10, t0()).await;
+    let fronts: Vec<_> = first.last().and_then(|task| task.front).into_iter().collect();
+    assert_eq!(fronts.len(), 1);
+    let urgent = db.submit(1, 4, t0()).await;
+    let other = db.submit(2, 4, t0()).await;
+    let mut keyed = db.task(1, 4, t0());
+    keyed.ties.concurrency = Some(Concurrency { key: "printer".to_owned(), limit: 2 });
+    let conn = &mut *db.pool.acquire().await.expect("an answer");
+    let keyed = tasks::submit(conn, &keyed, Some(t0())).await.expect("an answer").id;
+    let on = tasks::Claim { fronts: &fronts, ..claim(Lane::Default, 10) };
+    let next = tasks::claim(conn, &on, Some(t0())).await.expect("an answer");
+    let has = |id| next.iter().any(|task| task.id == id);
+    assert_eq!(
+        (next.len(), has(urgent), has(other), has(keyed)),
+        (10, false, true, true),
+        "that user's, without a key"
+    );
+    assert!(next.iter().find(|task| task.id == keyed).expect("claimed").front.is_none());
+    let mut in_order: Vec<_> = many.iter().map(|task| task.id).collect();
+    in_order.sort();
+    let claimed = first.iter().chain(&next).map(|task| task.id).filter(|id| *id != other && *id != keyed);
+    assert!(claimed.eq(in_order.into_iter().take(18)), "none is left out");
+    // Whoever is not told looks at all.
+    let rest = db.claim(Lane::Default, 20, t0()).await;
+    assert_eq!(rest.len(), 13);
+    assert!(rest.iter().any(|task| task.id == urgent));
+    db.done().await;
+}
+
+#[tokio::test]
 async fn of_tasks_that_share_a_key_no_more_run_than_its_limit_says() {
     let db = Scratch::new().await;
     for _ in 0..6 {

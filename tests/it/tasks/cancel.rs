@@ -77,6 +77,7 @@ async fn by_force_a_running_task_is_cancelled_at_once_whatever_its_attempt_still
         worker_host: "deaf-host",
         lease: Duration::from_secs(15),
         look: tasks::Look::Quick,
+        fronts: &[],
     };
     let attempt = tasks::claim(&mut connection, &claim, Some(app.now())).await.expect("a claim").remove(0);
     let answer = user.post(&format!("/tasks/cancel/{id}"), json!({"reason": "it hangs", "force": true})).await;
@@ -121,6 +122,7 @@ async fn what_waits_for_the_key_of_a_task_that_is_cancelled_by_force_is_rung_for
         worker_host: "deaf-host",
         lease: Duration::from_secs(15),
         look: tasks::Look::Quick,
+        fronts: &[],
     };
     assert_eq!(tasks::claim(&mut connection, &claim, Some(app.now())).await.expect("a claim").len(), 1);
     let next = user.submit(keyed()).await;

@@ -18,6 +18,7 @@ async fn claim_and_vanish(app: &TestApp, lane: Lane) -> Claimed {
         worker_host: "doomed-host",
         lease: LEASE,
         look: tasks::Look::Quick,
+        fronts: &[],
     };
     let claimed = tasks::claim(&mut connection, &claim, Some(app.now())).await.expect("a claim");
     claimed.into_iter().next().expect("a task to claim")

@@ -8,6 +8,7 @@ mod database_cleanup;
 mod dead_letters;
 mod expiry;
 mod failure;
+mod full_lane;
 mod http_request;
 mod keys;
 mod lambda_invoke;

@@ -65,6 +65,7 @@ async fn stats_equal_a_count_over_every_task_whatever_has_been_folded() {
             worker_host: "here",
             lease: std::time::Duration::from_mins(15),
             look: tasks::Look::Quick,
+            fronts: &[],
         };
         let claimed = tasks::claim(&mut connection, &claim, Some(app.now())).await.expect("a claim");
         app.advance(Duration::milliseconds(seconds(dice.unit())));

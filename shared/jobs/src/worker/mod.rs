@@ -4,6 +4,7 @@
 mod attempt;
 mod batch;
 mod decision;
+mod fronts;
 mod limits;
 mod owner;
 mod statements;
@@ -13,10 +14,7 @@ use std::{sync::Arc, time::Duration};
 
 use halyard_cloud::{CallbackBell, queue::Queue, task_logs::TaskLogs};
 use halyard_domain::{Clock, Entropy, Lane};
-use halyard_store::{
-    Pool, StoreError,
-    tasks::{self, Look},
-};
+use halyard_store::{Pool, StoreError, tasks::Look};
 use tokio::time::Instant;
 
 pub use attempt::{Ended, Limit, run as run_attempt};
@@ -94,12 +92,12 @@ impl Worker {
     pub async fn run_batch(&self, lane: Lane, heard: Heard, deadline: Instant) -> Result<Outcome, StoreError> {
         let of = self.limits.of(lane);
         let limit = heard.count.min(of.side_by_side);
-        let mut claimed = self.claim(lane, limit, Look::Quick).await?;
+        let mut claimed = self.statements.claim(self, lane, limit, Look::Quick).await?;
         // Fewer tasks than doorbells: spare doorbells, or this one. A claim sees what was committed when it began; a task
         // that came while it looked may have rung for another worker, who took one that this claim had seen. Then that
         // task has no doorbell left and would wait for beat, so a claim that comes back short looks once more.
         if claimed.len() < limit {
-            match self.claim(lane, limit - claimed.len(), Look::Thorough).await {
+            match self.statements.claim(self, lane, limit - claimed.len(), Look::Thorough).await {
                 Ok(more) => claimed.extend(more),
                 Err(error) if claimed.is_empty() => return Err(error),
                 Err(error) => tracing::warn!(%error, %lane, "a second look was not possible; beat will ring"),
@@ -114,12 +112,5 @@ impl Worker {
         // At once, so that others take the rest while these run.
         let (outcome, ()) = futures::join!(batch, tell::pass_on(self, lane, left, heard.messages));
         Ok(outcome)
-    }
-
-    async fn claim(&self, lane: Lane, limit: usize, look: Look) -> Result<Vec<tasks::Claimed>, StoreError> {
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let (worker_id, worker_host) = (self.id.as_str(), self.host.as_str());
-        let claim = tasks::Claim { lane, limit, worker_id, worker_host, lease: self.lease, look };
-        self.statements.claim(claim, self.clock.database_override()).await
     }
 }

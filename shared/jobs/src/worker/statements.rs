@@ -2,15 +2,17 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use halyard_domain::{Lane, TaskId};
+use halyard_domain::{Clock, Lane, TaskId};
 use halyard_store::{
     Gather, Gathered, Now, PgConnection, Pool, Result,
     tasks::{self, Claimed, Finish, FinishedRow, Look},
 };
+
+use super::{Worker, fronts::Fronts};
 
 /// At most so many tasks are claimed, or end, in one statement, unless one invocation alone asks for more.
 const MOST: usize = 100;
@@ -19,6 +21,7 @@ const MOST: usize = 100;
 #[derive(Clone)]
 pub struct Statements {
     claims: Gather<Asked>,
+    fronts: Arc<Mutex<Fronts>>,
     ends: Gather<Ends>,
 }
 
@@ -34,7 +37,8 @@ struct Claimer {
     worker_id: String,
     worker_host: String,
     lease: Duration,
-    now: Now,
+    clock: Arc<dyn Clock>,
+    fronts: Arc<Mutex<Fronts>>,
 }
 
 /// The ends of some attempts of one invocation.
@@ -43,20 +47,32 @@ struct Ends(Arc<Vec<Finish>>);
 impl Statements {
     /// Statements on the connections of `pool`.
     pub fn new(pool: &Pool) -> Self {
-        Self { claims: Gather::new(pool.clone()), ends: Gather::new(pool.clone()) }
+        Self { claims: Gather::new(pool.clone()), fronts: Arc::default(), ends: Gather::new(pool.clone()) }
     }
 
-    /// Claims as [`tasks::claim`] does: all for the same worker, with leases of the same length. Whoever has waited longest
-    /// is served first.
-    pub(super) async fn claim(&self, claim: tasks::Claim<'_>, now: Now) -> Result<Vec<Claimed>> {
-        let asked = Asked { lane: claim.lane, look: claim.look, limit: usize::try_from(claim.limit).unwrap_or(0) };
-        let (worker_id, worker_host) = (claim.worker_id.to_owned(), claim.worker_host.to_owned());
-        self.claims.ask(asked, &Claimer { worker_id, worker_host, lease: claim.lease, now }).await
+    /// Claims as [`tasks::claim`] does, for `worker`: all with leases of the same length. Whoever has waited longest is served
+    /// first.
+    pub(super) async fn claim(&self, worker: &Worker, lane: Lane, limit: usize, look: Look) -> Result<Vec<Claimed>> {
+        let by = Claimer {
+            worker_id: worker.id.clone(),
+            worker_host: worker.host.clone(),
+            lease: worker.lease,
+            clock: Arc::clone(&worker.clock),
+            fronts: Arc::clone(&self.fronts),
+        };
+        self.claims.ask(Asked { lane, look, limit }, &by).await
     }
 
     /// Commits ends as [`tasks::finish`] does.
     pub(super) async fn finish(&self, ends: Arc<Vec<Finish>>, now: Now) -> Result<Vec<FinishedRow>> {
         self.ends.ask(Ends(ends), &now).await
+    }
+}
+
+impl Claimer {
+    fn fronts(&self) -> MutexGuard<'_, Fronts> {
+        // It is whole after each call.
+        self.fronts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -72,10 +88,25 @@ impl Gathered for Asked {
     async fn run(conn: &mut PgConnection, asked: &[Self], by: &Claimer) -> Result<Vec<Vec<Claimed>>> {
         let Some(&Self { lane, look, .. }) = asked.first() else { return Ok(Vec::new()) };
         let limit = asked.iter().map(|one| one.limit).sum::<usize>();
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let Claimer { worker_id, worker_host, lease, now } = by;
-        let claim = tasks::Claim { lane, limit, worker_id, worker_host, lease: *lease, look };
-        let mut claimed = VecDeque::from(tasks::claim(conn, &claim, *now).await?);
+        let now = by.clock.now();
+        let fronts = match look {
+            Look::Quick => by.fronts().of(lane, now),
+            Look::Thorough => Vec::new(),
+        };
+        let claim = tasks::Claim {
+            lane,
+            limit: i64::try_from(limit).unwrap_or(i64::MAX),
+            worker_id: &by.worker_id,
+            worker_host: &by.worker_host,
+            lease: by.lease,
+            look,
+            fronts: &fronts,
+        };
+        let claimed = tasks::claim(conn, &claim, by.clock.database_override()).await?;
+        if look == Look::Quick {
+            by.fronts().learn(lane, now, limit, &claimed);
+        }
+        let mut claimed = VecDeque::from(claimed);
         Ok(asked.iter().map(|one| claimed.drain(..one.limit.min(claimed.len())).collect()).collect())
     }
 }

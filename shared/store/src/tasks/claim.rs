@@ -25,6 +25,23 @@ pub struct Claim<'a> {
     pub lease: std::time::Duration,
     /// How far it looks.
     pub look: Look,
+    /// Where the last claims got to; empty looks at all that waits.
+    pub fronts: &'a [Front],
+}
+
+/// How far a user's tasks without a concurrency key were claimed a moment ago.
+///
+/// What was claimed stays in the index until it is vacuumed, so the way to the first task that waits grows with all that was
+/// claimed since. A claim that is told where the last one got to begins there. It passes over whatever has come in front of that
+/// meanwhile, so fronts are for lanes in which more waits than can be taken, and for no longer than such a task may be kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Front {
+    /// Whose.
+    pub user_id: UserId,
+    /// The place in the lane's order of the last that was claimed.
+    pub claim_order: DateTime<Utc>,
+    /// Which it was: tasks of one batch have the same place.
+    pub id: TaskId,
 }
 
 /// How many groups of tasks (a user's without a concurrency key, a user's with each key) a claim looks into. With more in the
@@ -89,6 +106,8 @@ pub struct Claimed {
     pub request_id: Option<String>,
     /// That request's trace context.
     pub traceparent: Option<String>,
+    /// How far its user's tasks are claimed, for the claims that follow; `None` for one with a concurrency key.
+    pub front: Option<Front>,
 }
 
 /// Claims the best eligible tasks of a lane in one statement: state, attempt, fence and lease, the `running` event, and the
@@ -100,6 +119,9 @@ pub struct Claimed {
 /// that (other workers were at the same tasks) are filled in the lane's order, without tasks that have such a key.
 #[expect(clippy::too_many_lines, reason = "most of it is one statement")]
 pub async fn claim(conn: &mut PgConnection, claim: &Claim<'_>, now: Now) -> Result<Vec<Claimed>> {
+    let users: Vec<_> = claim.fronts.iter().map(|front| front.user_id.0).collect();
+    let orders: Vec<_> = claim.fronts.iter().map(|front| front.claim_order).collect();
+    let ids: Vec<_> = claim.fronts.iter().map(|front| front.id.0).collect();
     let rows = sqlx::query!(
         r#"
         with recursive at as (
@@ -111,58 +133,68 @@ pub async fn claim(conn: &mut PgConnection, claim: &Claim<'_>, now: Now) -> Resu
                                where t.lane = $1 and t.state in ('queued', 'scheduled', 'retrying')
                                order by t.user_id desc limit 1), 0)::bigint as start
             from at where exists (select from lanes l where l.lane = $1 and not l.paused)
-        ), groups (user_id, key, most, first, n, start, wrapped) as (
-            (select t.user_id, coalesce(t.concurrency_key, ''), t.concurrency_limit, t.claim_order, 1,
-                    (select start from open), false
-             from tasks t
-             where t.lane = $1 and t.state in ('queued', 'scheduled', 'retrying')
-               and t.user_id >= (select start from open)
-             order by t.user_id, coalesce(t.concurrency_key, ''), t.claim_order limit 1)
-            union all
-            select next.user_id, next.key, next.most, next.first, groups.n + 1, groups.start, next.wrapped
-            from groups, lateral (
+        ), groups (user_id, key, most, n, start, wrapped) as (
+            -- From the last of each group: the first is behind all that was claimed since the last vacuum.
+            select last.user_id, last.key, last.most, 1, last.start, last.wrapped from (
                 (select t.user_id, coalesce(t.concurrency_key, '') as key, t.concurrency_limit as most,
-                        t.claim_order as first, groups.wrapped
+                        (select start from open) as start, false as wrapped
                  from tasks t
                  where t.lane = $1 and t.state in ('queued', 'scheduled', 'retrying')
-                   and (t.user_id, coalesce(t.concurrency_key, '')) > (groups.user_id, groups.key)
-                   and t.user_id < case when groups.wrapped then groups.start else 9223372036854775807 end
-                 order by t.user_id, coalesce(t.concurrency_key, ''), t.claim_order limit 1)
+                   and t.user_id <= (select start from open)
+                 order by t.user_id desc, coalesce(t.concurrency_key, '') desc, t.claim_order desc limit 1)
                 union all
-                (select t.user_id, coalesce(t.concurrency_key, ''), t.concurrency_limit, t.claim_order, true
+                (select t.user_id, coalesce(t.concurrency_key, ''), t.concurrency_limit, (select start from open), true
+                 from tasks t
+                 where t.lane = $1 and t.state in ('queued', 'scheduled', 'retrying')
+                   and t.user_id > (select start from open)
+                 order by t.user_id desc, coalesce(t.concurrency_key, '') desc, t.claim_order desc limit 1)
+                limit 1) last
+            union all
+            select next.user_id, next.key, next.most, groups.n + 1, groups.start, next.wrapped
+            from groups, lateral (
+                (select t.user_id, coalesce(t.concurrency_key, '') as key, t.concurrency_limit as most, groups.wrapped
+                 from tasks t
+                 where t.lane = $1 and t.state in ('queued', 'scheduled', 'retrying')
+                   and (t.user_id, coalesce(t.concurrency_key, '')) < (groups.user_id, groups.key)
+                   and t.user_id > case when groups.wrapped then groups.start else -9223372036854775808 end
+                 order by t.user_id desc, coalesce(t.concurrency_key, '') desc, t.claim_order desc limit 1)
+                union all
+                (select t.user_id, coalesce(t.concurrency_key, ''), t.concurrency_limit, true
                  from tasks t
                  where t.lane = $1 and t.state in ('queued', 'scheduled', 'retrying') and not groups.wrapped
-                   and t.user_id < groups.start
-                 order by t.user_id, coalesce(t.concurrency_key, ''), t.claim_order limit 1)
+                   and t.user_id > groups.start
+                 order by t.user_id desc, coalesce(t.concurrency_key, '') desc, t.claim_order desc limit 1)
                 limit 1) next
             where groups.n < $8
         ), candidates as (
             select best.id, best.claim_order,
                    busy.n + row_number() over (partition by groups.user_id order by best.claim_order, best.id) as turn
-            from groups,
+            from groups
+                left join unnest($9::bigint[], $10::timestamptz[], $11::uuid[]) as front (user_id, claim_order, id)
+                    on front.user_id = groups.user_id and groups.key = '',
+                lateral (
+                    -- What was claimed stays in the index until it is vacuumed: one way past it, from the front that is known.
+                    select t.claim_order, t.id from tasks t
+                    where t.lane = $1 and t.state in ('queued', 'scheduled', 'retrying') and t.user_id = groups.user_id
+                      and coalesce(t.concurrency_key, '') = groups.key and t.available_at <= (select now from at)
+                      and (t.claim_order, t.id) > (coalesce(front.claim_order, '-infinity'),
+                                                   coalesce(front.id, '00000000-0000-0000-0000-000000000000'))
+                      -- Nothing beyond is due: the scan ends there.
+                      and t.claim_order <= (select now from at) + make_interval(secs => $7)
+                    order by t.claim_order, t.id limit 1) first,
                 lateral (select count(*) as n from tasks r
                          where r.state = 'running' and r.user_id = groups.user_id and r.lane = $1) busy,
                 lateral (
                     select t.id, t.claim_order from tasks t
                     where t.lane = $1 and t.state in ('queued', 'scheduled', 'retrying') and t.user_id = groups.user_id
                       and coalesce(t.concurrency_key, '') = groups.key and t.available_at <= (select now from at)
-                      -- Not past what was claimed before, which stays in the index until it is vacuumed, once more.
-                      and t.claim_order >= groups.first
-                      -- Nothing beyond is due: the scan ends there.
+                      and (t.claim_order, t.id) >= (first.claim_order, first.id)
                       and t.claim_order <= (select now from at) + make_interval(secs => $7)
                     order by t.claim_order, t.id
-                    -- The room is asked for, which holds a lock, only where something is due.
-                    limit case
-                        -- Twice as many, for others may be at the first ones.
-                        when groups.key = '' then 2 * $2::bigint
-                        when exists (
-                            select from tasks t
-                            where t.lane = $1 and t.state in ('queued', 'scheduled', 'retrying')
-                              and t.user_id = groups.user_id and coalesce(t.concurrency_key, '') = groups.key
-                              and t.available_at <= (select now from at) and t.claim_order >= groups.first
-                              and t.claim_order <= (select now from at) + make_interval(secs => $7))
-                        then least($2, concurrency_room(groups.user_id, groups.key, groups.most))
-                        else 0 end) best
+                    -- Twice as many, for others may be at the first ones. For the room there is a lock: it is asked for where
+                    -- something is due.
+                    limit case when groups.key = '' then 2 * $2::bigint
+                               else least($2, concurrency_room(groups.user_id, groups.key, groups.most)) end) best
         ), fair as (
             select mine.id
             from (select id from candidates order by turn, claim_order, id limit 2 * $2::bigint) best, lateral (
@@ -194,7 +226,7 @@ pub async fn claim(conn: &mut PgConnection, claim: &Claim<'_>, now: Now) -> Resu
             returning t.id, t.user_id, t.task_type, t.input, t.attempt, t.fence, t.max_retries, t.retry_delay_s,
                       t.exponential_backoff, t.failures, t.lost_leases, t.timeout_s, t.expires_at, t.cancel_requested,
                       t.checkpoint, t.created_at, t.available_at, t.attempt_at, t.claim_order, t.request_id, t.traceparent,
-                      t.spent_s
+                      t.spent_s, t.concurrency_key is not null as keyed
         ), answered as (
             delete from outbox where task_id = any (array(select id from picked))
         ), event as (
@@ -205,7 +237,7 @@ pub async fn claim(conn: &mut PgConnection, claim: &Claim<'_>, now: Now) -> Resu
                exponential_backoff, failures, lost_leases, timeout_s, expires_at,
                coalesce(expires_at <= attempt_at, false) and spent_s = 0 as "expired!", cancel_requested,
                checkpoint as "checkpoint: RawJson", created_at, available_at, attempt_at as "attempt_at!",
-               request_id, traceparent, spent_s
+               request_id, traceparent, spent_s, claim_order, keyed as "keyed!"
         from claimed order by claim_order, id
         "#,
         claim.lane.as_str(),
@@ -216,6 +248,9 @@ pub async fn claim(conn: &mut PgConnection, claim: &Claim<'_>, now: Now) -> Resu
         now,
         (AGING_STEP * 10).as_seconds_f64(),
         claim.look.groups(),
+        &users,
+        &orders,
+        &ids,
     )
     .fetch_all(conn)
     .await?;
@@ -246,6 +281,11 @@ pub async fn claim(conn: &mut PgConnection, claim: &Claim<'_>, now: Now) -> Resu
             attempt_at: row.attempt_at,
             request_id: row.request_id,
             traceparent: row.traceparent,
+            front: (!row.keyed).then_some(Front {
+                user_id: UserId(row.user_id),
+                claim_order: row.claim_order,
+                id: TaskId(row.id),
+            }),
         })
         .collect())
 }

@@ -35,7 +35,7 @@ mod writer;
 pub(crate) use accept::Belonging;
 pub use again::{Again, AgainTerms, Retried, TriedAgain, again, made_again};
 pub use cancel::{CancelTerms, Cancelled, cancel_many};
-pub use claim::{Claim, Claimed, Look, claim};
+pub use claim::{Claim, Claimed, Front, Look, claim};
 pub use dead::{DeadFilter, DeadLetter, dead_letters};
 pub use finish::{Ending, Finish, FinishedRow, finish};
 pub use intake::Intake;
