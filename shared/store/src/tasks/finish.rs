@@ -151,6 +151,7 @@ async fn commit(conn: &mut PgConnection, columns: &Columns<'_>, now: Now) -> Res
                                when g.delay is not null then 0 else t.spent_s end,
                 lease_until = null,
                 ended_at = case when g.delay is null or t.cancel_requested then g.now end,
+                signalled = case when t.workflow_id is not null and (g.delay is null or t.cancel_requested) then true end,
                 available_at = case when g.delay is null or t.cancel_requested then t.available_at
                                     else g.now + make_interval(secs => g.delay) end,
                 claim_order = case when g.delay is null or t.cancel_requested then t.claim_order
@@ -160,7 +161,8 @@ async fn commit(conn: &mut PgConnection, columns: &Columns<'_>, now: Now) -> Res
             -- That it runs is said without its state, so that the index of what runs is not gone through for it.
             where t.id = g.id and t.lease_until is not null and t.fence = g.fence
             returning t.id, t.fence, t.user_id, t.task_type, t.lane, t.state, t.attempt, t.available_at, t.ended_at,
-                      t.request_id, t.traceparent, t.workflow_id, g.message, case when t.ended_at is null then g.delay end as delay, g.now,
+                      t.request_id, t.traceparent, t.workflow_id, t.step, g.message,
+                      case when t.ended_at is null then g.delay end as delay, g.now,
                       t.concurrency_key,
                       case when t.state in ('completed', 'failed')
                            then extract(epoch from g.now - t.attempt_at)::float8 end as seconds,
@@ -168,6 +170,11 @@ async fn commit(conn: &mut PgConnection, columns: &Columns<'_>, now: Now) -> Res
         ), event as (
             insert into task_events (task_id, at, state, attempt, message)
             select id, now, state, attempt, message from done
+        ), signal as (
+            -- What the trigger on tasks does for whoever does not say that it is done.
+            insert into workflow_signals (workflow_id, step, task_id, state, at)
+            select workflow_id, step, id, state, ended_at from done
+            where workflow_id is not null and ended_at is not null
         ), doorbell as (
             insert into outbox (task_id, lane, due_at, ring_at)
             select id, lane, available_at,

@@ -79,6 +79,32 @@ async fn whoever_finds_a_workflow_in_other_hands_leaves_it_to_them() {
 }
 
 #[tokio::test]
+async fn each_end_leaves_one_signal_whoever_writes_it() {
+    let app = TestApp::spawn().await;
+    let user = app.user().await;
+    let id = submit(&user, "/tasks/batch", json!({"tasks": [says("a"), says("b"), says("c")]})).await;
+    let workflow: WorkflowId = id.parse().expect("an id");
+    let pool = halyard_store::connect(&app.database().url(), 1).expect("a pool");
+    let mut connection = pool.acquire().await.expect("a connection");
+    let mut deciding = connection.begin().await.expect("a transaction");
+    let lock = sqlx::query("select from workflows where id = $1 for update").bind(workflow.0);
+    lock.execute(&mut *deciding).await.expect("its row");
+    // One by a statement that does not say that it signals, two by a worker's, which does.
+    app.execute("update tasks set state = 'failed', ended_at = available_at, error = 'x' where step = 1").await;
+    app.execute("delete from outbox where task_id in (select id from tasks where step = 1)").await;
+    app.drain_eligible().await;
+    let signals = "select count(*) from workflow_signals g join tasks t on t.id = g.task_id
+                   where (g.workflow_id, g.step, g.state, g.at) = (t.workflow_id, t.step, t.state, t.ended_at)";
+    assert_eq!((app.count(signals).await, app.count("select count(*) from workflow_signals").await), (3, 3));
+    let by_the_worker = "select count(*) from tasks where signalled and state = 'completed'";
+    assert_eq!(app.count(by_the_worker).await, 2);
+    deciding.rollback().await.expect("let go");
+    app.beat().await;
+    assert_eq!(states(&user, &id).await.1, ["completed", "failed", "completed"]);
+    assert_eq!(app.count("select count(*) from workflow_signals").await, 0);
+}
+
+#[tokio::test]
 async fn a_worker_that_vanishes_with_a_step_holds_its_workflow_up_and_no_more() {
     let app = TestApp::spawn().await;
     let user = app.user().await;
