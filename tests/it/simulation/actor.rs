@@ -14,13 +14,16 @@ use futures::{
 };
 use serde_json::Value;
 
-use super::stage::{HostId, Stage};
+use super::{
+    request::Request,
+    stage::{HostId, Stage},
+};
 
 /// How it ended.
 #[derive(Debug)]
 pub enum Ended {
     /// With an answer to a client.
-    Answered { asked: String, status: u16, body: Value },
+    Answered { request: Request, status: u16, body: Value },
     /// With nothing that anybody hears.
     Done(String),
 }

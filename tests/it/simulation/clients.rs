@@ -10,8 +10,27 @@ const LANES: [&str; 4] = ["high", "default", "low", "long"];
 const HOOK: &str = "https://hooks.example.com/told";
 
 impl World {
-    /// The next request.
-    pub fn request(&self) -> Request {
+    /// The next request: one under a key that was made before, perhaps while that is still under way, or another one.
+    pub fn request(&mut self) -> Request {
+        // A key is kept for a day, and is to be there for whoever asks in the last moment of this.
+        let since = self.now() - chrono::Duration::hours(1);
+        let known: Vec<&Request> =
+            self.keyed.iter().filter(|(_, at)| *at > since).map(|(request, _)| request).collect();
+        if !known.is_empty() && self.dice.chance(150) {
+            return known[self.dice.below(known.len())].clone();
+        }
+        let mut request = self.another();
+        let creates = ["/tasks/submit", "/tasks/batch", "/tasks/chain"].contains(&request.path.as_str());
+        if creates && self.dice.chance(300) {
+            let key = u32::try_from(self.keyed.len()).unwrap_or_default();
+            request.key = Some(key);
+            mark(&mut request.body, key);
+            self.keyed.push((request.clone(), self.now()));
+        }
+        request
+    }
+
+    fn another(&self) -> Request {
         let user = self.dice.one(&USERS);
         let weights = [26, 8, 10, 14, 8, 4, 6, 2, 3, 3, 3, 6, 5, 2];
         match self.dice.weighted(&weights) {
@@ -75,8 +94,13 @@ impl World {
         if dice.chance(250) {
             task["callbacks"] = json!({"completion_url": HOOK, "error_url": HOOK, "progress_url": HOOK});
         }
-        if alone && dice.chance(200) {
+        if alone && dice.chance(250) {
             task["unique_key"] = dice.one(&["one", "other"]).into();
+            match dice.below(4) {
+                0 => task["debounce"] = json!({"wait": dice.one(&[2, 40])}),
+                1 => task["throttle"] = json!({"period": dice.one(&[5, 600])}),
+                _ => {}
+            }
         }
         task
     }
@@ -147,7 +171,7 @@ impl World {
         let from = if self.dice.chance(500) { ids.len() / 2 } else { 0 };
         let path = format!("/tasks/{what}/{}", ids[from + self.dice.below(ids.len() - from)]);
         let method = if what == "status" { "GET" } else { "POST" };
-        Request { user, method, path, body }
+        Request::new(user, method, path, body)
     }
 
     fn about_a_workflow(&self, user: i64, what: &str) -> Request {
@@ -166,13 +190,20 @@ impl World {
         let id = ids[self.dice.below(ids.len())];
         match self.dice.below(4) {
             0 => Request::post(user, format!("/tasks/schedules/{id}/run"), json!({})),
-            1 => Request { user, method: "DELETE", path: format!("/tasks/schedules/{id}"), body: Value::Null },
-            n => Request {
-                user,
-                method: "PATCH",
-                path: format!("/tasks/schedules/{id}"),
-                body: json!({"active": n == 2}),
-            },
+            1 => Request::new(user, "DELETE", format!("/tasks/schedules/{id}"), Value::Null),
+            n => Request::new(user, "PATCH", format!("/tasks/schedules/{id}"), json!({"active": n == 2})),
         }
+    }
+}
+
+/// What is made under a key says so. It is a task of its own in any case: whoever is answered with another's may be answered with
+/// one of its own when the answer was lost.
+fn mark(body: &mut Value, key: u32) {
+    for field in ["unique_key", "debounce", "throttle"] {
+        body.as_object_mut().map(|body| body.remove(field));
+    }
+    match body["tasks"].as_array_mut() {
+        Some(tasks) => tasks.iter_mut().for_each(|task| task["data"]["key"] = key.into()),
+        None => body["data"]["key"] = key.into(),
     }
 }

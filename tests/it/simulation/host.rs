@@ -9,6 +9,7 @@ use std::{
 };
 
 use chrono::{DateTime, Duration, Utc};
+use halyard_cloud::table::TableTwin;
 use halyard_domain::{Clock, ManualClock};
 use halyard_platform::{
     Host, Twins,
@@ -20,6 +21,7 @@ use super::{
     code,
     queue::StagedQueue,
     stage::{HostId, Stage},
+    table::StagedTable,
     wire::Wire,
 };
 
@@ -95,6 +97,7 @@ impl Life {
 }
 
 /// What stands in for AWS, seen from an environment.
-pub fn twins(queue: &Arc<StagedQueue>, shared: &Twins) -> Twins {
-    Twins { queue: queue.clone(), ..shared.clone() }
+pub fn twins(queue: &Arc<StagedQueue>, tables: &TableTwin, shared: &Twins) -> Twins {
+    let table = StagedTable { twin: tables.clone(), stage: Arc::clone(&queue.stage), host: queue.host };
+    Twins { queue: queue.clone(), table: Arc::new(table), ..shared.clone() }
 }

@@ -33,6 +33,8 @@ pub struct Invariants {
     /// Nothing has been written since.
     snapshot: String,
     accepted: BTreeSet<Uuid>,
+    /// What was accepted under each key.
+    keyed: BTreeMap<u32, Value>,
     workflows: BTreeSet<WorkflowId>,
     schedules: BTreeSet<ScheduleId>,
 }
@@ -60,6 +62,7 @@ impl Invariants {
             last_event: 0,
             snapshot: String::new(),
             accepted: BTreeSet::new(),
+            keyed: BTreeMap::new(),
             workflows: BTreeSet::new(),
             schedules: BTreeSet::new(),
         }
@@ -80,10 +83,17 @@ impl Invariants {
         self.schedules.iter().copied().collect()
     }
 
-    /// A client has heard this: what was accepted must be there from now on.
-    pub fn answered(&mut self, status: u16, body: &Value) {
+    /// A client has heard this: what was accepted must be there from now on, and is the same for the same key.
+    pub fn answered(&mut self, key: Option<u32>, status: u16, body: &Value) -> Result<(), String> {
         if status != 200 {
-            return;
+            return Ok(());
+        }
+        if let Some(key) = key {
+            let made = [&body["data"]["task_id"], &body["data"]["workflow_id"]].map(Value::clone).to_vec().into();
+            let before = self.keyed.entry(key).or_insert_with(|| Value::clone(&made));
+            if *before != made {
+                return Err(format!("under key {key} there was {before}, and is {made} now"));
+            }
         }
         let task = |value: &Value| value.as_str().and_then(|text| text.parse().ok()).map(|TaskId(id)| id);
         let data = &body["data"];
@@ -92,6 +102,7 @@ impl Invariants {
         self.accepted.extend(data["tasks"].as_array().into_iter().flatten().filter_map(|new| task(&new["task_id"])));
         self.workflows.extend(data["workflow_id"].as_str().and_then(|text| text.parse::<WorkflowId>().ok()));
         self.schedules.extend(data["schedule_id"].as_str().and_then(|text| text.parse::<ScheduleId>().ok()));
+        Ok(())
     }
 
     /// Looks at everything, if anything was written since.

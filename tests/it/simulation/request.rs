@@ -17,11 +17,17 @@ pub struct Request {
     pub method: &'static str,
     pub path: String,
     pub body: Value,
+    /// Its `Idempotency-Key`.
+    pub key: Option<u32>,
 }
 
 impl Request {
+    pub fn new(user: i64, method: &'static str, path: impl Into<String>, body: Value) -> Self {
+        Self { user, method, path: path.into(), body, key: None }
+    }
+
     pub fn post(user: i64, path: impl Into<String>, body: Value) -> Self {
-        Self { user, method: "POST", path: path.into(), body }
+        Self::new(user, "POST", path, body)
     }
 
     /// The event.
@@ -37,12 +43,16 @@ impl Request {
             authenticated_at: now,
             expires_at: now + chrono::Duration::days(1_000),
         };
+        let mut headers = json!({"content-type": "application/json", "host": "localhost"});
+        if let Some(key) = self.key {
+            headers["idempotency-key"] = format!("key-{key}").into();
+        }
         let http = json!({
             "method": self.method, "path": self.path, "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1", "userAgent": "client",
         });
         let event = json!({
             "version": "2.0", "routeKey": "$default", "rawPath": self.path, "rawQueryString": "",
-            "headers": {"content-type": "application/json", "host": "localhost"},
+            "headers": headers,
             "requestContext": {
                 "accountId": "1", "apiId": "simulated", "domainName": "localhost", "domainPrefix": "localhost", "http": http,
                 "authorizer": {"lambda": context::to_context(&principal)}, "requestId": "simulated",
@@ -56,6 +66,7 @@ impl Request {
 
 impl fmt::Display for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "user {}: {} {} {}", self.user, self.method, self.path, self.body)
+        write!(f, "user {}: {} {} {}", self.user, self.method, self.path, self.body)?;
+        self.key.map_or(Ok(()), |key| write!(f, " under key {key}"))
     }
 }

@@ -79,6 +79,11 @@ where t.ended_at is not null and t.callbacks is not null
   and 1 <> (select count(*) from webhook_deliveries d
             where d.source = t.id and d.source_kind = 'task' and d.event <> 'progress')
 union all
+select 'under key ' || k.key || ' something was made ' || count(*) || ' times'
+from (select distinct input ->> 'key' as key, coalesce(workflow_id, id) as made from tasks
+      where retry_of is null and input ->> 'key' is not null) k
+group by k.key having count(*) > 1
+union all
 select 'a run has no task: ' || r.schedule_id || ' at ' || r.nominal_at from schedule_runs r
 where r.task_id is not null and not exists (select from tasks t where t.id = r.task_id)
 ";

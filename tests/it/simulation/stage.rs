@@ -24,6 +24,8 @@ pub enum Kind {
     Send,
     /// Another call of a queue.
     Queue,
+    /// A call of a table.
+    Table,
     /// A task's code takes its next step.
     Code,
 }

@@ -1,15 +1,21 @@
-//! The tables, which work in a thread of their own: whoever asks waits with this one until they have answered, so that it does
-//! not depend on the moment which of two goes on first.
+//! The tables as one environment sees them: each call waits on the stage. They work in a thread of their own: whoever asks waits
+//! with this one until they have answered, so that it does not depend on the moment which of two goes on first.
 
-use std::{pin::pin, thread};
+use std::{pin::pin, sync::Arc, thread};
 
 use async_trait::async_trait;
 use futures::FutureExt as _;
 use halyard_cloud::table::{Condition, Item, Page, Table, TableError, TableName, TableTwin};
 
-/// The tables. No step is decided about here: what is in them are records, not states.
+use super::stage::{HostId, Kind, Passage, Stage};
+
+/// The tables.
 #[derive(Debug)]
-pub struct PromptTable(pub TableTwin);
+pub struct StagedTable {
+    pub twin: TableTwin,
+    pub stage: Arc<Stage>,
+    pub host: HostId,
+}
 
 /// Waits without letting anybody else go on.
 fn at_once<T>(call: impl Future<Output = T>) -> T {
@@ -22,25 +28,51 @@ fn at_once<T>(call: impl Future<Output = T>) -> T {
     }
 }
 
+impl StagedTable {
+    async fn staged<T>(
+        &self,
+        label: String,
+        call: impl Future<Output = Result<T, TableError>>,
+    ) -> Result<T, TableError> {
+        let Some(entered) = self.stage.enter(self.host, Kind::Table, label).await else {
+            return std::future::pending().await;
+        };
+        let failed = || Err(TableError::Unavailable("the simulation broke it".to_owned()));
+        if entered.passage == Passage::Refused {
+            return failed();
+        }
+        let answer = at_once(call);
+        match entered.passage {
+            Passage::AnswerLost => failed(),
+            Passage::Vanish => {
+                drop(entered);
+                std::future::pending().await
+            }
+            _ => answer,
+        }
+    }
+}
+
 #[async_trait]
-impl Table for PromptTable {
+impl Table for StagedTable {
     async fn get(&self, table: &TableName, pk: &str, sk: &str) -> Result<Option<Item>, TableError> {
-        at_once(self.0.get(table, pk, sk))
+        self.staged(format!("get from {table}"), self.twin.get(table, pk, sk)).await
     }
 
     async fn put(&self, table: &TableName, item: Item, condition: Condition) -> Result<(), TableError> {
-        at_once(self.0.put(table, item, condition))
+        self.staged(format!("put into {table} if {condition:?}"), self.twin.put(table, item, condition)).await
     }
 
     async fn put_all(&self, table: &TableName, items: Vec<Item>) -> Result<(), TableError> {
-        at_once(self.0.put_all(table, items))
+        self.staged(format!("put {} into {table}", items.len()), self.twin.put_all(table, items)).await
     }
 
     async fn delete(&self, table: &TableName, pk: &str, sk: &str, condition: Condition) -> Result<(), TableError> {
-        at_once(self.0.delete(table, pk, sk, condition))
+        let label = format!("delete from {table} if {condition:?}");
+        self.staged(label, self.twin.delete(table, pk, sk, condition)).await
     }
 
     async fn query(&self, table: &TableName, pk: &str, after: Option<&str>, limit: u32) -> Result<Page, TableError> {
-        at_once(self.0.query(table, pk, after, limit))
+        self.staged(format!("query {table}"), self.twin.query(table, pk, after, limit)).await
     }
 }

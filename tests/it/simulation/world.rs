@@ -29,7 +29,6 @@ use super::{
     queue::StagedQueue,
     request::Request,
     stage::{Passage, Stage, Waiting},
-    table::PromptTable,
     wire::Wire,
 };
 
@@ -68,10 +67,13 @@ pub struct World {
     pub actors: Vec<Actor>,
     pub invariants: Invariants,
     pub trace: Vec<String>,
+    /// Requests under a key, and when each was first made.
+    pub keyed: Vec<(Request, DateTime<Utc>)>,
     /// A place whose environment gets no time, and for how many steps.
     pub stalled: Option<(usize, usize)>,
     ground: Rc<Ground>,
     entropy: Arc<Entropy>,
+    tables: TableTwin,
     twins: Twins,
     lives: u32,
 }
@@ -94,9 +96,10 @@ impl World {
         let shared: Arc<dyn Clock> = clock.clone();
         let queues = builder::queue_twin(&ground.stack, &shared);
         let tables = ground.stack.tables.values().map(|table| TableName(table.name.clone()));
+        let tables = TableTwin::in_memory(tables).expect("tables in memory");
         let twins = Twins {
             queue: Arc::new(queues.clone()),
-            table: Arc::new(PromptTable(TableTwin::in_memory(tables).expect("tables in memory"))),
+            table: Arc::new(tables.clone()),
             mail: Arc::new(MailTwin::in_memory(shared, Vec::new()).expect("mailboxes in memory")),
         };
         let slots = SLOTS.iter().map(|(name, function, limit)| Slot::new(name, function, *limit)).collect();
@@ -109,9 +112,11 @@ impl World {
             actors: Vec::new(),
             invariants: Invariants::new(&ground.url).await,
             trace: Vec::new(),
+            keyed: Vec::new(),
             stalled: None,
             ground: Rc::clone(ground),
             entropy: Arc::new(Entropy::seeded(number)),
+            tables,
             twins,
             lives: 0,
         }
@@ -145,7 +150,7 @@ impl World {
         let mut variables = seed::variables(&wire.url(), NO_REDIS, "simulation");
         variables.extend([("NODE_ID".to_owned(), slot.name.to_owned()), ("RATE_LIMITS".to_owned(), "off".to_owned())]);
         let vars = builder::vars_of(&self.ground.stack, slot.function, &variables);
-        let twins = twins(&queue, &self.twins);
+        let twins = twins(&queue, &self.tables, &self.twins);
         let host = Host::new(vars, slot.name, Arc::new(clock), Arc::clone(&self.entropy), Some(twins));
         let life = Rc::new(Life::new(id, slot, queue, host, wire));
         slot.life = Some(Rc::clone(&life));
@@ -168,7 +173,7 @@ impl World {
             let Ok(Answer::Http(response)) = answer else { panic!("{answer:?}") };
             let (status, body) = (response.status().as_u16(), response.into_body());
             let body = serde_json::from_slice(body.as_ref()).unwrap_or(Value::Null);
-            Ended::Answered { asked: request.to_string(), status, body }
+            Ended::Answered { request, status, body }
         };
         self.begin(slot, &asked, future.boxed_local());
     }
@@ -225,13 +230,13 @@ impl World {
         settle(&stage).await;
         match ended {
             Ended::Done(how) => self.tell(format!("{} ends: {how}", actor.name)),
-            Ended::Answered { asked, status, body } => {
+            Ended::Answered { request, status, body } => {
                 let code = body["code"].as_str().or(body["type"].as_str()).unwrap_or_default().to_owned();
-                self.tell(format!("{} answers {status} {code} to {asked}", actor.name));
+                self.tell(format!("{} answers {status} {code} to {request}", actor.name));
                 if status == 500 {
-                    return Err(format!("{asked} was answered 500: {body}"));
+                    return Err(format!("{request} was answered 500: {body}"));
                 }
-                self.invariants.answered(status, &body);
+                self.invariants.answered(request.key, status, &body)?;
             }
         }
         Ok(())
