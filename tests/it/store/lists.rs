@@ -1,7 +1,6 @@
 //! Lists of tasks, by every filter.
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
-use chrono::{DateTime, Utc};
 use halyard_domain::{Priority, TaskId, UserId, task::TaskState};
 use halyard_store::{
     PgConnection,
@@ -9,7 +8,7 @@ use halyard_store::{
 };
 use proptest::{prelude::*, sample, strategy::ValueTree as _, test_runner::TestRunner};
 
-use super::scratch::{Scratch, report, s, t0};
+use super::scratch::{Scratch, completed, report, rows_read, s, t0};
 
 const TYPES: [&str; 3] = ["data_processing", "sample", "user_specific"];
 
@@ -95,17 +94,6 @@ async fn pages_hold_what_fits_and_nothing_else_whatever_the_filter() {
     db.done().await;
 }
 
-/// Completed tasks of one user, a second apart from `t0` on.
-async fn completed(conn: &mut PgConnection, from: DateTime<Utc>, count: i64) {
-    let sql = "
-        insert into tasks (id, user_id, created_at, available_at, claim_order, started_at, attempt_at, ended_at, timeout_s,
-                           retry_delay_s, max_retries, priority, exponential_backoff, lane, state, task_type, input)
-        select (lpad(to_hex((extract(epoch from at) * 1000)::bigint), 12, '0') || lpad(to_hex(i), 20, '0'))::uuid,
-               1, at, at, at, at, at, at, 300, 60, 3, 5, true, 'default', 'completed', 'sample', '{}'
-        from generate_series(1, $2) i, lateral (select $1::timestamptz + i * interval '1 second' as at) made";
-    sqlx::query(sql).bind(from).bind(count).execute(conn).await.unwrap();
-}
-
 #[tokio::test]
 async fn what_no_index_leads_to_is_looked_for_a_stretch_at_a_time() {
     let db = Scratch::new().await;
@@ -175,12 +163,4 @@ async fn a_list_reads_no_more_than_a_page_of_what_an_index_leads_to() {
     report(conn).await;
     assert_eq!(rows_read(&db).await, before);
     db.done().await;
-}
-
-async fn rows_read(db: &Scratch) -> i64 {
-    use sqlx::Connection as _;
-    let mut fresh = sqlx::PgConnection::connect(&db.url).await.unwrap();
-    let sql = "select (coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0))::bigint
-               from pg_stat_user_tables where relname = 'tasks'";
-    sqlx::query_scalar(sql).fetch_one(&mut fresh).await.unwrap()
 }

@@ -9,3 +9,4 @@ pub mod scratch;
 mod statistics;
 mod tasks;
 mod turns;
+mod workflows;

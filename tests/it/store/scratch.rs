@@ -159,3 +159,22 @@ pub fn retry(task: &tasks::Claimed, delay: Duration) -> tasks::Finish {
         checkpoint: Some(json("[1,2]")),
     }
 }
+
+/// Completed tasks of one user, a second apart from `t0` on.
+pub async fn completed(conn: &mut PgConnection, from: DateTime<Utc>, count: i64) {
+    let sql = "
+        insert into tasks (id, user_id, created_at, available_at, claim_order, started_at, attempt_at, ended_at, timeout_s,
+                           retry_delay_s, max_retries, priority, exponential_backoff, lane, state, task_type, input)
+        select (lpad(to_hex((extract(epoch from at) * 1000)::bigint), 12, '0') || lpad(to_hex(i), 20, '0'))::uuid,
+               1, at, at, at, at, at, at, 300, 60, 3, 5, true, 'default', 'completed', 'sample', '{}'
+        from generate_series(1, $2) i, lateral (select $1::timestamptz + i * interval '1 second' as at) made";
+    sqlx::query(sql).bind(from).bind(count).execute(conn).await.unwrap();
+}
+
+/// Rows of `tasks` that have been read so far, by sessions that have said so ([`report`]).
+pub async fn rows_read(db: &Scratch) -> i64 {
+    let mut fresh = PgConnection::connect(&db.url).await.unwrap();
+    let sql = "select (coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0))::bigint
+               from pg_stat_user_tables where relname = 'tasks'";
+    sqlx::query_scalar(sql).fetch_one(&mut fresh).await.unwrap()
+}

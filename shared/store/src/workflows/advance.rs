@@ -213,11 +213,13 @@ pub async fn commit(
             where id = $1 and state = 'running'
             returning id, coalesce($15, statement_timestamp()) as now
         ), heard as (
-            delete from workflow_signals s using held h where s.workflow_id = h.id and s.id = any ($6)
+            -- The workflow by its number, here and below: joined to what is held, an index might be gone through by what comes
+            -- second in it.
+            delete from workflow_signals s where s.workflow_id = $1 and s.id = any ($6) and exists (select from held)
         ), lowered as (
             update workflow_steps s set waits_for = s.waits_for - g.by
             from held h, unnest($7::int[], $8::int[]) as g (step, by)
-            where s.workflow_id = h.id and s.step = g.step
+            where s.workflow_id = $1 and s.step = g.step
         ), released as (
             update tasks t set
                 state = case when t.scheduled_for > h.now then 'scheduled' else 'queued' end,
@@ -225,9 +227,10 @@ pub async fn commit(
                 claim_order = greatest(t.scheduled_for, h.now) + t.priority * make_interval(secs => $16),
                 input = coalesce(g.input::json, t.input)
             from held h
-                join workflow_steps s on s.workflow_id = h.id and s.step = any ($9)
+                join workflow_steps s on s.workflow_id = $1 and s.step = any ($9)
                 left join unnest($10::int[], $11::text[]) as g (step, input) on g.step = s.step
-            where t.id = s.task_id and t.state = 'scheduled' and t.available_at = $17
+            -- That it waits is said without its state, so that the index of what is scheduled is not gone through for it.
+            where t.id = s.task_id and t.ended_at is null and t.available_at = $17
             returning t.id, t.lane, t.state, t.available_at, h.now, t.traceparent, t.request_id
         ), event as (
             insert into task_events (task_id, at, state, attempt, message)
@@ -241,7 +244,7 @@ pub async fn commit(
         ), stopped as (
             select cancel_waiting(array(
                        select s.task_id from workflow_steps s
-                       where s.workflow_id = h.id and ($12 or s.step = any ($13))), $14, h.now) as id
+                       where s.workflow_id = $1 and ($12 or s.step = any ($13))), $14, h.now) as id
             from held h where $12 or cardinality($13::int[]) > 0
         )
         select null::uuid as id, null as lane, null::float8 as delay, null as traceparent, null as request_id,

@@ -44,7 +44,7 @@ pub async fn cancel(
         ), told as (
             update tasks t set cancel_requested = true
             from held h join workflow_steps s on s.workflow_id = h.id
-            where t.id = s.task_id and t.state = 'running' and not t.cancel_requested
+            where t.id = s.task_id and t.lease_until is not null and not t.cancel_requested
             returning t.id, t.attempt, h.now
         ), event as (
             insert into task_events (task_id, at, state, attempt, message)
