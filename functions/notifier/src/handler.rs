@@ -9,7 +9,7 @@ use halyard_cloud::{CallbackBell, callbacks};
 use halyard_domain::{Clock, Entropy};
 use halyard_platform::{Handler, Invocation, function::FunctionError};
 use halyard_store::Pool;
-use halyard_webhook::GuardedClient;
+use halyard_webhook::Outbound;
 use tokio::time::Instant;
 
 use crate::round::Round;
@@ -18,7 +18,7 @@ use crate::round::Round;
 pub struct Notifier {
     pub(crate) pool: Pool,
     pub(crate) bell: CallbackBell,
-    pub(crate) client: GuardedClient,
+    pub(crate) client: Arc<dyn Outbound>,
     pub(crate) account_key: AccountKey,
     /// What events name as their source.
     pub(crate) source: String,

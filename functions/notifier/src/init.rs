@@ -6,7 +6,7 @@ use halyard_auth::account_key::AccountKey;
 use halyard_cloud::CallbackBell;
 use halyard_config::NotifierConfig;
 use halyard_platform::{Function, Host, InitError};
-use halyard_webhook::GuardedClient;
+use halyard_webhook::{GuardedClient, Outbound};
 
 use crate::handler::Notifier;
 
@@ -15,6 +15,17 @@ use crate::handler::Notifier;
 /// # Errors
 /// When the configuration is not usable.
 pub async fn init(host: &Host) -> Result<Function, InitError> {
+    init_with(host, |client| Arc::new(client)).await
+}
+
+/// Likewise, with something else in the place of the network.
+///
+/// # Errors
+/// When the configuration is not usable.
+pub async fn init_with(
+    host: &Host,
+    outbound: impl FnOnce(GuardedClient) -> Arc<dyn Outbound>,
+) -> Result<Function, InitError> {
     let config: NotifierConfig = host.config()?;
     let pool = halyard_store::connect(config.database.url.expose(), config.database.pool_size)
         .map_err(|error| InitError::other(format!("DATABASE_URL: {error}")))?;
@@ -26,7 +37,7 @@ pub async fn init(host: &Host) -> Result<Function, InitError> {
     Ok(Function::Sqs(Box::new(Notifier {
         pool,
         bell: CallbackBell::new(host.queue().await?, &config.callbacks.url),
-        client: GuardedClient::new(config.outbound.allowed),
+        client: outbound(GuardedClient::new(config.outbound.allowed)),
         account_key,
         source: format!("{}/tasks", config.source.public_url),
         clock: Arc::clone(&host.clock),

@@ -8,4 +8,4 @@ mod post;
 mod round;
 
 pub use handler::Notifier;
-pub use init::init;
+pub use init::{init, init_with};

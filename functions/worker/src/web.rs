@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use halyard_jobs::tools::{Call, CallError, Called, Web};
-use halyard_webhook::{GuardedClient, Limits, Outgoing, SendError};
+use halyard_webhook::{GuardedClient, Limits, Outbound as _, Outgoing, SendError};
 
 /// The client as tasks use it.
 #[derive(Debug)]

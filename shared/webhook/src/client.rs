@@ -1,11 +1,13 @@
 //! Resolve, judge, connect, exchange.
 
 use std::{
+    fmt,
     net::{IpAddr, SocketAddr},
     sync::Arc,
     time::Duration,
 };
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use halyard_domain::outbound::{Allowed, Refusal, Target, refusal_of};
 use http::{HeaderMap, Method, StatusCode};
@@ -83,6 +85,16 @@ pub enum SendError {
     TimedOut(Duration),
 }
 
+/// Sends requests and brings answers back: [`GuardedClient`], or what stands in for the network.
+#[async_trait]
+pub trait Outbound: fmt::Debug + Send + Sync {
+    /// Sends one request and waits for the answer; redirects are answers.
+    ///
+    /// # Errors
+    /// See [`SendError`].
+    async fn send(&self, outgoing: Outgoing, limits: Limits) -> Result<Answer, SendError>;
+}
+
 /// Sends requests to targets that strangers have named. Cloning is cheap.
 #[derive(Debug, Clone)]
 pub struct GuardedClient {
@@ -114,16 +126,6 @@ impl GuardedClient {
     /// Private targets that may be called.
     pub fn allowed(&self) -> &Allowed {
         &self.allowed
-    }
-
-    /// Sends one request and waits for the answer; redirects are answers. Dropping the future drops the connection.
-    ///
-    /// # Errors
-    /// See [`SendError`].
-    pub async fn send(&self, outgoing: Outgoing, limits: Limits) -> Result<Answer, SendError> {
-        timeout(limits.time, self.exchange(outgoing, limits.body))
-            .await
-            .unwrap_or(Err(SendError::TimedOut(limits.time)))
     }
 
     async fn exchange(&self, outgoing: Outgoing, keep: usize) -> Result<Answer, SendError> {
@@ -160,6 +162,16 @@ impl GuardedClient {
         let mut seen = std::collections::HashSet::new();
         found.retain(|address| seen.insert(*address));
         if found.is_empty() { Err(SendError::Unresolved("it has no address".to_owned())) } else { Ok(found) }
+    }
+}
+
+#[async_trait]
+impl Outbound for GuardedClient {
+    /// Dropping the future drops the connection.
+    async fn send(&self, outgoing: Outgoing, limits: Limits) -> Result<Answer, SendError> {
+        timeout(limits.time, self.exchange(outgoing, limits.body))
+            .await
+            .unwrap_or(Err(SendError::TimedOut(limits.time)))
     }
 }
 

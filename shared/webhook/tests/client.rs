@@ -10,7 +10,7 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use halyard_domain::outbound::{AddressKind, Allowed, Refusal, Target};
-use halyard_webhook::{Answer, GuardedClient, Limits, Outgoing, Resolve, SendError};
+use halyard_webhook::{Answer, GuardedClient, Limits, Outbound as _, Outgoing, Resolve, SendError};
 use http::{HeaderMap, HeaderValue, Method, header};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},

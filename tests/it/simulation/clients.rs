@@ -2,12 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::{request::Request, world::World};
+use super::{receiver::HOOKS, request::Request, world::World};
 
 /// The administrator, and somebody else.
 pub const USERS: [i64; 2] = [1, 2];
 const LANES: [&str; 4] = ["high", "default", "low", "long"];
-const HOOK: &str = "https://hooks.example.com/told";
 
 impl World {
     /// The next request: one under a key that was made before, perhaps while that is still under way, or another one.
@@ -28,6 +27,17 @@ impl World {
             self.keyed.push((request.clone(), self.now()));
         }
         request
+    }
+
+    /// A task of whose progress and end somebody wants to hear.
+    pub fn told(&self) -> Request {
+        let hook = self.dice.one(&HOOKS);
+        let end = self.dice.one(&["", "permanent"]);
+        let task = json!({
+            "task_type": "sample", "data": {"pieces": 2, "end": end},
+            "callbacks": {"completion_url": hook, "error_url": hook, "progress_url": hook},
+        });
+        Request::post(self.dice.one(&USERS), "/tasks/submit", task)
     }
 
     fn another(&self) -> Request {
@@ -92,7 +102,8 @@ impl World {
             task["concurrency_limit"] = limit.into();
         }
         if dice.chance(250) {
-            task["callbacks"] = json!({"completion_url": HOOK, "error_url": HOOK, "progress_url": HOOK});
+            let hook = dice.one(&HOOKS);
+            task["callbacks"] = json!({"completion_url": hook, "error_url": hook, "progress_url": hook});
         }
         if alone && dice.chance(250) {
             task["unique_key"] = dice.one(&["one", "other"]).into();
@@ -114,7 +125,8 @@ impl World {
             name: name, "tasks": tasks, "failure_strategy": self.dice.one(&["stop_on_error", "continue"]),
         });
         if self.dice.chance(500) {
-            workflow["callbacks"] = json!({"completion_url": HOOK, "error_url": HOOK});
+            let hook = self.dice.one(&HOOKS);
+            workflow["callbacks"] = json!({"completion_url": hook, "error_url": hook});
         }
         workflow
     }

@@ -20,6 +20,7 @@ use tokio::sync::OnceCell;
 use super::{
     code,
     queue::StagedQueue,
+    receiver::{Receiver, StagedOutbound},
     stage::{HostId, Stage},
     table::StagedTable,
     wire::Wire,
@@ -69,14 +70,15 @@ pub struct Life {
     limit: Duration,
     kind: &'static str,
     stage: Arc<Stage>,
+    receiver: Receiver,
     function: OnceCell<Function>,
     _wire: Wire,
 }
 
 impl Life {
-    pub fn new(id: HostId, slot: &Slot, queue: Arc<StagedQueue>, host: Host, wire: Wire) -> Self {
+    pub fn new(id: HostId, slot: &Slot, queue: Arc<StagedQueue>, receiver: Receiver, host: Host, wire: Wire) -> Self {
         let (limit, kind, stage) = (slot.limit, slot.function, Arc::clone(&queue.stage));
-        Self { id, queue, host, limit, kind, stage, function: OnceCell::new(), _wire: wire }
+        Self { id, queue, host, limit, kind, stage, receiver, function: OnceCell::new(), _wire: wire }
     }
 
     /// The function, started when it is first needed.
@@ -84,9 +86,15 @@ impl Life {
         let start = async || match self.kind {
             "TasksFunction" => halyard_fn_tasks::init(&self.host).await,
             "BeatFunction" => halyard_fn_beat::init(&self.host).await,
+            "NotifierFunction" => halyard_fn_notifier::init_with(&self.host, |_| self.outbound()).await,
             _ => halyard_fn_worker::init_with(&self.host, |types| code::types(types, &self.stage, self.id)).await,
         };
         self.function.get_or_init(async || start().await.expect("a function")).await
+    }
+
+    fn outbound(&self) -> Arc<StagedOutbound> {
+        let (receiver, stage) = (self.receiver.clone(), Arc::clone(&self.stage));
+        Arc::new(StagedOutbound { receiver, stage, host: self.id })
     }
 
     /// What the host says of an invocation that begins now.

@@ -186,6 +186,7 @@ const LEFT: &str = "
     union all select 'workflow ' || id || ' runs' from workflows where state = 'running'
     union all select 'a doorbell is owed' from outbox
     union all select 'a step signals' from workflow_signals
+    union all select 'delivery ' || id || ' is owed, due ' || due_at from webhook_deliveries where state = 'owed'
     union all select 'schedule ' || id || ' is due at ' || next_at from schedules where next_at is not null";
 
 /// When something is due by itself next.
@@ -194,6 +195,7 @@ const DUE: &str = "
         select available_at as at from tasks where state in ('queued', 'scheduled', 'retrying')
         union all select lease_until from tasks where state = 'running'
         union all select ring_at from outbox
+        union all select due_at from webhook_deliveries where state = 'owed'
         union all select next_at from schedules) d
     where at < '9999-12-30'";
 

@@ -1,8 +1,8 @@
 //! The platform under simulation: the real functions against a real PostgreSQL, everything else in the hands of a seed.
 //!
 //! * **The stepper** ([`run`]) polls what is under way (requests, batches of doorbells, beats: [`actor`]), one at a time, on a
-//!   runtime of one thread. Every statement, every call of a queue or a table and every step of a task's code waits on the
-//!   [`stage`] until the stepper lets it go. So one call is under way at a time, what the database sees is one sequence, and the seed decides
+//!   runtime of one thread. Every statement, every call of a queue or a table, every post of a webhook and every step of a
+//!   task's code waits on the [`stage`] until the stepper lets it go. So one call is under way at a time, what the database sees is one sequence, and the seed decides
 //!   which. Between two steps everything stands still.
 //! * **Statements** are held up on the [`wire`]: each environment has a socket of its own before the server's. So nothing in
 //!   the platform knows of the simulation, every statement is a step, also those of one function that takes several, and a
@@ -23,18 +23,21 @@
 //! * **Clients** repeat requests under an `Idempotency-Key`, also while the first one is under way: under a key something is
 //!   made once, and everybody who asks hears of the same.
 //!
-//! Redis is down throughout. What is not looked at: accounts and sessions, the posts of webhooks (that they are owed is),
-//! imports.
+//! * **Endpoints** ([`receiver`]) take webhooks, fail, ask for patience or have gone; a post may arrive and its answer be lost.
+//!
+//! Redis is down throughout. What is not looked at: accounts and sessions, imports.
 
 mod actor;
 mod clients;
 mod code;
 mod day;
+mod deliveries;
 mod dice;
 mod host;
 mod invariants;
 mod mutants;
 mod queue;
+mod receiver;
 mod request;
 mod rules;
 mod run;

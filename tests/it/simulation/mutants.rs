@@ -17,7 +17,7 @@ const fn mutant(name: &'static str, from: &'static str, to: &'static str) -> Mut
     Mutant { name, from, to }
 }
 
-const MUTANTS: [Mutant; 13] = [
+const MUTANTS: [Mutant; 16] = [
     mutant(
         "ends and renewals of stale attempts are taken",
         "t.lease_until is not null and t.fence = g.fence",
@@ -42,8 +42,8 @@ const MUTANTS: [Mutant; 13] = [
     ),
     mutant(
         "the ends of steps are heard again",
-        "where s.workflow_id = h.id and s.id = any ($6)",
-        "where false and s.workflow_id = h.id and s.id = any ($6)",
+        "where s.workflow_id = $1 and s.id = any ($6)",
+        "where false and s.workflow_id = $1 and s.id = any ($6)",
     ),
     mutant(
         "concurrency keys do not limit",
@@ -74,6 +74,21 @@ const MUTANTS: [Mutant; 13] = [
         "leases do not run out",
         "where state = 'running' and lease_until < coalesce($2::timestamptz, statement_timestamp())",
         "where state = 'running' and lease_until is null and $2::timestamptz is not null",
+    ),
+    mutant(
+        "what a webhook's endpoint refuses counts as taken",
+        "claimed = false, state = j.becomes,",
+        "claimed = false, state = case when j.becomes = 'owed' then 'owed' else 'delivered' end,",
+    ),
+    mutant(
+        "two notifiers get one delivery",
+        "due_at = at.now + make_interval(secs => $6)",
+        "due_at = at.now + 0 * make_interval(secs => $6)",
+    ),
+    mutant(
+        "a webhook whose notifier is killed is forgotten",
+        "due_at = at.now + make_interval(secs => $6)",
+        "due_at = at.now + 1000000 * make_interval(secs => $6)",
     ),
 ];
 

@@ -22,22 +22,8 @@ impl StagedQueue {
         label: String,
         call: impl AsyncFnOnce(&QueueTwin, Passage) -> Result<T, QueueError>,
     ) -> Result<T, QueueError> {
-        let Some(entered) = self.stage.enter(self.host, kind, label).await else {
-            return std::future::pending().await;
-        };
-        let failed = || Err(QueueError::Unavailable("the simulation broke it".to_owned()));
-        if entered.passage == Passage::Refused {
-            return failed();
-        }
-        let answer = call(&self.twin, entered.passage).await;
-        match entered.passage {
-            Passage::AnswerLost => failed(),
-            Passage::Vanish => {
-                drop(entered);
-                std::future::pending().await
-            }
-            _ => answer,
-        }
+        let broken = || QueueError::Unavailable("the simulation broke it".to_owned());
+        self.stage.pass(self.host, kind, label, broken, async |passage| call(&self.twin, passage).await).await
     }
 }
 

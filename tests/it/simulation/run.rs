@@ -6,7 +6,7 @@ use chrono::Duration;
 
 use super::{
     stage::{Kind, Passage, Waiting},
-    world::{Ground, LANES, World},
+    world::{CALLBACKS, Ground, LANES, World},
 };
 
 /// What became of a run.
@@ -38,6 +38,11 @@ const ROUNDS: usize = 120;
 /// How the label of the statement begins that commits the ends of attempts.
 const FINISH: &str = "with given as ( select g.*, c.now from";
 
+/// Not of the platform's own: a task's code, or an endpoint.
+fn of_outsiders(call: &Waiting) -> bool {
+    matches!(call.kind, Kind::Code | Kind::Post)
+}
+
 /// Runs a seed.
 pub async fn run(ground: &Rc<Ground>, seed: u64) -> Outcome {
     ground.clear().await;
@@ -56,10 +61,12 @@ enum Step {
     GoOn,
     Ask,
     Hear,
+    Notify,
     Beat,
     Wait,
     Kill,
     Stall,
+    Echo,
     Purge,
     Skew,
 }
@@ -69,11 +76,28 @@ impl World {
         let weather = self.dice.one(&WEATHERS);
         let steps = STEPS.0 + self.dice.below(STEPS.1);
         self.tell(format!("{weather} calls of a thousand fail; {steps} steps"));
+        if self.dice.chance(400) {
+            self.owe().await?;
+            self.asks = 4;
+        }
         let mut left = steps;
         while left > 0 {
             left -= usize::from(self.step(weather).await?);
-            self.invariants.check().await?;
+            self.check().await?;
         }
+        Ok(())
+    }
+
+    /// Tasks have ended, and nobody has told of it yet.
+    async fn owe(&mut self) -> Result<(), String> {
+        self.stage.set_free(true);
+        for _ in 0..2 + self.dice.below(5) {
+            let request = self.told();
+            self.ask(self.idle("TasksFunction").unwrap_or_default(), request);
+            self.finish_all().await?;
+        }
+        self.hear_all().await?;
+        self.stage.set_free(false);
         Ok(())
     }
 
@@ -84,17 +108,20 @@ impl World {
         let waiting: Vec<_> = self.stage.waiting().into_iter().filter(|call| !hosts.contains(&call.host)).collect();
         let can_go_on = |place: &usize| self.actors[*place].is_woken() && Some(self.actors[*place].slot) != stalled;
         let woken: Vec<usize> = (0..self.actors.len()).filter(can_go_on).collect();
-        let rung = self.rung().await;
+        let (rung, bells) = (self.rung().await, self.visible(CALLBACKS).await);
+        let posts = waiting.iter().any(|call| call.kind == Kind::Post);
         let free = |function| usize::from(self.idle(function).is_some());
         let options = [
             (Step::LetGo, if waiting.is_empty() { 0 } else { 240 }),
             (Step::GoOn, if woken.is_empty() { 0 } else { 100 }),
-            (Step::Ask, 40 * free("TasksFunction")),
+            (Step::Ask, self.asks * free("TasksFunction")),
             (Step::Hear, free("WorkerFunction") * if rung.is_empty() { 1 } else { 60 }),
+            (Step::Notify, free("NotifierFunction") * if bells == 0 { 1 } else { 40 }),
             (Step::Beat, 4 * free("BeatFunction")),
             (Step::Wait, 30),
             (Step::Kill, if weather == 0 || self.actors.is_empty() { 0 } else { 2 }),
             (Step::Stall, if stalled.is_none() && self.working().is_some() { 6 } else { 0 }),
+            (Step::Echo, if posts { 16 * free("NotifierFunction") } else { 0 }),
             (Step::Purge, usize::from(weather > 0)),
             (Step::Skew, if weather == 0 { 0 } else { 2 }),
         ];
@@ -116,6 +143,10 @@ impl World {
                 self.hear(self.idle("WorkerFunction").unwrap_or_default(), queue);
                 self.run(self.actors.len() - 1).await?;
             }
+            Step::Notify => {
+                self.hear(self.idle("NotifierFunction").unwrap_or_default(), CALLBACKS);
+                self.run(self.actors.len() - 1).await?;
+            }
             Step::Beat => {
                 self.beat(self.idle("BeatFunction").unwrap_or_default());
                 self.run(self.actors.len() - 1).await?;
@@ -123,6 +154,7 @@ impl World {
             Step::Wait => self.wait().await,
             Step::Kill => self.kill(self.actors[self.dice.below(self.actors.len())].slot).await,
             Step::Stall => self.stall().await?,
+            Step::Echo => self.echo().await?,
             Step::Purge => self.purge().await,
             Step::Skew => {
                 let slot = self.dice.below(self.slots.len());
@@ -141,20 +173,22 @@ impl World {
         Some(slot)
     }
 
-    /// A worker whose tasks run.
+    /// A worker whose tasks run, or a notifier that posts.
     fn working(&self) -> Option<usize> {
-        let of_tasks = |call: &Waiting| call.kind == Kind::Code || call.label.contains(FINISH);
+        let of_tasks = |call: &Waiting| of_outsiders(call) || call.label.contains(FINISH);
         let waiting: Vec<_> = self.stage.waiting().into_iter().filter(of_tasks).collect();
         let call = waiting.get(self.dice.below(waiting.len()))?;
         self.actors.iter().find(|actor| actor.host == call.host).map(|actor| actor.slot)
     }
 
-    /// A worker gets no time for longer than its leases last; a beat takes its tasks away, and others begin with them.
+    /// A worker or a notifier gets no time for longer than its leases last; a beat takes its tasks away, and others begin with
+    /// them.
     async fn stall(&mut self) -> Result<(), String> {
         let Some(slot) = self.working() else { return Ok(()) };
         self.tell(format!("{} stalls", self.slots[slot].name));
         self.stalled = Some((slot, self.dice.below(40)));
-        self.advance(Duration::seconds(16)).await;
+        let posts = self.slots[slot].function == "NotifierFunction";
+        self.advance(Duration::seconds(if posts { 61 } else { 16 })).await;
         if let Some(beat) = self.idle("BeatFunction") {
             self.beat(beat);
             self.as_far_as_code().await?;
@@ -165,17 +199,29 @@ impl World {
                 self.as_far_as_code().await?;
             }
         }
+        if posts && let Some(notifier) = self.idle("NotifierFunction") {
+            self.hear(notifier, CALLBACKS);
+            self.as_far_as_code().await?;
+        }
         Ok(())
     }
 
-    /// What was begun last goes on until it ends, or a task's code is to move.
+    /// The bell that a notifier heard comes once more, to another one.
+    async fn echo(&mut self) -> Result<(), String> {
+        self.tell("a bell of webhooks comes twice");
+        self.ring().await;
+        self.hear(self.idle("NotifierFunction").unwrap_or_default(), CALLBACKS);
+        self.as_far_as_code().await
+    }
+
+    /// What was begun last goes on until it ends, or a task's code is to move, or something is to be posted.
     async fn as_far_as_code(&mut self) -> Result<(), String> {
         let last = self.actors.len() - 1;
         let host = self.actors[last].host;
         self.run(last).await?;
-        while let Some(call) = self.stage.waiting().into_iter().find(|c| c.host == host && c.kind != Kind::Code) {
+        while let Some(call) = self.stage.waiting().into_iter().find(|c| c.host == host && !of_outsiders(c)) {
             self.let_go(&call, Passage::Through).await?;
-            self.invariants.check().await?;
+            self.check().await?;
         }
         Ok(())
     }
@@ -226,6 +272,7 @@ impl World {
         for slot in &self.slots {
             slot.skew.store(0, std::sync::atomic::Ordering::SeqCst);
         }
+        self.receiver.set_in_order();
         self.stage.set_free(true);
         for call in self.stage.waiting() {
             self.let_go(&call, Passage::Through).await?;
@@ -241,9 +288,10 @@ impl World {
                 self.finish_all().await?;
             }
             self.hear_all().await?;
+            self.notify_all().await?;
             let by = self.invariants.until_due(self.now()).await;
             self.advance(by).await;
-            self.invariants.check().await?;
+            self.check().await?;
         }
         Err(format!("something waits for ever: {}", self.invariants.left().await))
     }
@@ -255,9 +303,22 @@ impl World {
             let (Some(queue), Some(slot)) = (rung.first(), self.idle("WorkerFunction")) else { return Ok(()) };
             self.hear(slot, queue);
             self.finish_all().await?;
-            self.invariants.check().await?;
+            self.check().await?;
         }
         Err("doorbells do not end".to_owned())
+    }
+
+    /// A notifier hears its bells until there are none.
+    async fn notify_all(&mut self) -> Result<(), String> {
+        for _ in 0..ROUNDS {
+            if self.visible(CALLBACKS).await == 0 {
+                return Ok(());
+            }
+            self.hear(self.idle("NotifierFunction").unwrap_or_default(), CALLBACKS);
+            self.finish_all().await?;
+            self.check().await?;
+        }
+        Err("the bells of webhooks do not end".to_owned())
     }
 
     /// Everything under way comes to its end; those who wait for time get it.

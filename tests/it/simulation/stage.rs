@@ -26,6 +26,8 @@ pub enum Kind {
     Queue,
     /// A call of a table.
     Table,
+    /// A post of a webhook.
+    Post,
     /// A task's code takes its next step.
     Code,
 }
@@ -105,11 +107,37 @@ impl Stage {
             let ticket = inner.next;
             inner.next += 1;
             inner.waiting.insert(ticket, (Waiting { ticket, host, kind, label }, go));
-            Place { stage: Arc::clone(self), ticket: Some(ticket) }
+            Place { stage: Arc::clone(self), ticket: Some(ticket), word }
         };
-        let passage = word.await.ok()?;
+        let passage = (&mut place.word).await.ok()?;
         place.ticket = None;
         Some(Entered { stage: Arc::clone(self), passage })
+    }
+
+    /// A call of an adapter: `call` carries it out, `broken` says what its caller hears of a fault.
+    pub async fn pass<T, E>(
+        self: &Arc<Self>,
+        host: HostId,
+        kind: Kind,
+        label: String,
+        broken: impl FnOnce() -> E,
+        call: impl AsyncFnOnce(Passage) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let Some(entered) = self.enter(host, kind, label).await else {
+            return std::future::pending().await;
+        };
+        if entered.passage == Passage::Refused {
+            return Err(broken());
+        }
+        let answer = call(entered.passage).await;
+        match entered.passage {
+            Passage::AnswerLost => Err(broken()),
+            Passage::Vanish => {
+                drop(entered);
+                std::future::pending().await
+            }
+            _ => answer,
+        }
     }
 
     /// Something that nobody decides about is under way until the answer is dropped.
@@ -176,16 +204,21 @@ impl Stage {
 struct Place {
     stage: Arc<Stage>,
     ticket: Option<u64>,
+    word: oneshot::Receiver<Passage>,
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         let Some(ticket) = self.ticket else { return };
         let mut inner = self.stage.lock();
-        // Killed with its environment, or else let go and never heard of it.
-        if inner.waiting.remove(&ticket).is_some() {
-            Stage::moved(&mut inner);
+        if inner.waiting.remove(&ticket).is_none() {
+            // Killed with its environment, or else let go, and given up before it heard of that.
+            if self.word.try_recv().is_err() {
+                return;
+            }
+            inner.under_way -= 1;
         }
+        Stage::moved(&mut inner);
     }
 }
 

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use futures::FutureExt as _;
 use halyard_cloud::table::{Condition, Item, Page, Table, TableError, TableName, TableTwin};
 
-use super::stage::{HostId, Kind, Passage, Stage};
+use super::stage::{HostId, Kind, Stage};
 
 /// The tables.
 #[derive(Debug)]
@@ -34,22 +34,8 @@ impl StagedTable {
         label: String,
         call: impl Future<Output = Result<T, TableError>>,
     ) -> Result<T, TableError> {
-        let Some(entered) = self.stage.enter(self.host, Kind::Table, label).await else {
-            return std::future::pending().await;
-        };
-        let failed = || Err(TableError::Unavailable("the simulation broke it".to_owned()));
-        if entered.passage == Passage::Refused {
-            return failed();
-        }
-        let answer = at_once(call);
-        match entered.passage {
-            Passage::AnswerLost => failed(),
-            Passage::Vanish => {
-                drop(entered);
-                std::future::pending().await
-            }
-            _ => answer,
-        }
+        let broken = || TableError::Unavailable("the simulation broke it".to_owned());
+        self.stage.pass(self.host, Kind::Table, label, broken, async |_| at_once(call)).await
     }
 }
 

@@ -6,6 +6,7 @@ use aws_lambda_events::sqs::{SqsEvent, SqsMessage};
 use chrono::{DateTime, Utc};
 use futures::FutureExt as _;
 use halyard_cloud::{
+    CallbackBell,
     mail::MailTwin,
     queue::{Queue as _, QueueName, QueueTwin, Received},
     table::{TableName, TableTwin},
@@ -22,11 +23,13 @@ use sqlx::{Connection as _, PgConnection};
 
 use super::{
     actor::{Actor, Ended, settle},
+    deliveries::Deliveries,
     dice::Dice,
     host::{HostClock, Life, Slot, twins},
     invariants::Invariants,
     mutants::Mutant,
     queue::StagedQueue,
+    receiver::Receiver,
     request::Request,
     stage::{Passage, Stage, Waiting},
     wire::Wire,
@@ -34,6 +37,9 @@ use super::{
 
 /// The lanes' queues.
 pub const LANES: [&str; 4] = ["halyard-high", "halyard-default", "halyard-low", "halyard-long"];
+
+/// The notifier's.
+pub const CALLBACKS: &str = "halyard-callbacks";
 
 /// Redis is down, whatever is asked of it: what it holds is no part of what is looked at here.
 const NO_REDIS: &str = "redis+unix:///nowhere/redis.sock";
@@ -66,6 +72,10 @@ pub struct World {
     pub slots: Vec<Slot>,
     pub actors: Vec<Actor>,
     pub invariants: Invariants,
+    pub deliveries: Deliveries,
+    pub receiver: Receiver,
+    /// How often clients ask, against the weights of what else may happen.
+    pub asks: usize,
     pub trace: Vec<String>,
     /// Requests under a key, and when each was first made.
     pub keyed: Vec<(Request, DateTime<Utc>)>,
@@ -79,7 +89,7 @@ pub struct World {
 }
 
 /// The time limits of the functions, as the template has them.
-const SLOTS: [(&str, &str, i64); 7] = [
+const SLOTS: [(&str, &str, i64); 9] = [
     ("api-1", "TasksFunction", 29),
     ("api-2", "TasksFunction", 29),
     ("worker-1", "WorkerFunction", 900),
@@ -87,6 +97,8 @@ const SLOTS: [(&str, &str, i64); 7] = [
     ("worker-3", "WorkerFunction", 900),
     ("beat-1", "BeatFunction", 50),
     ("beat-2", "BeatFunction", 50),
+    ("notifier-1", "NotifierFunction", 120),
+    ("notifier-2", "NotifierFunction", 120),
 ];
 
 impl World {
@@ -111,6 +123,9 @@ impl World {
             slots,
             actors: Vec::new(),
             invariants: Invariants::new(&ground.url).await,
+            deliveries: Deliveries::new(&ground.url).await,
+            receiver: Receiver::new(number),
+            asks: 40,
             trace: Vec::new(),
             keyed: Vec::new(),
             stalled: None,
@@ -152,7 +167,7 @@ impl World {
         let vars = builder::vars_of(&self.ground.stack, slot.function, &variables);
         let twins = twins(&queue, &self.tables, &self.twins);
         let host = Host::new(vars, slot.name, Arc::new(clock), Arc::clone(&self.entropy), Some(twins));
-        let life = Rc::new(Life::new(id, slot, queue, host, wire));
+        let life = Rc::new(Life::new(id, slot, queue, self.receiver.clone(), host, wire));
         slot.life = Some(Rc::clone(&life));
         life
     }
@@ -178,7 +193,13 @@ impl World {
         self.begin(slot, &asked, future.boxed_local());
     }
 
-    /// A worker looks into a queue.
+    /// Looks at everything that has to hold.
+    pub async fn check(&mut self) -> Result<(), String> {
+        self.invariants.check().await?;
+        self.deliveries.check(&self.receiver.received(), &self.stage.waiting(), self.clock.now()).await
+    }
+
+    /// A worker, or a notifier, looks into a queue.
     pub fn hear(&mut self, slot: usize, queue: &str) {
         let life = self.life(slot);
         let (name, most) = (QueueName(queue.to_owned()), if queue.ends_with("long") { 1 } else { 10 });
@@ -296,6 +317,12 @@ fn record(message: &Received) -> SqsMessage {
 }
 
 impl World {
+    /// The bell of webhooks, which nobody has rung.
+    pub async fn ring(&self) {
+        let bell = CallbackBell::new(Arc::new(self.queues.clone()), CALLBACKS);
+        bell.ring(&[Duration::ZERO], Duration::from_secs(1)).await.expect("the queue answers");
+    }
+
     /// A queue forgets what was sent to it.
     pub async fn forget(&self, queue: &str) {
         self.queues.purge(&QueueName(queue.to_owned())).await.expect("the queue answers");

@@ -1,0 +1,98 @@
+//! What must hold of webhooks after every step, from the rows and from what arrived.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Duration, Utc};
+use halyard_domain::DeliveryId;
+use sqlx::{Connection as _, PgConnection};
+use uuid::Uuid;
+
+use super::{
+    receiver::{Received, delivery_of},
+    stage::{HostId, Kind, Waiting},
+};
+
+/// A row of `webhook_deliveries`.
+#[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
+struct Row {
+    id: Uuid,
+    state: String,
+    fence: i64,
+    attempts: i16,
+    ended_at: Option<DateTime<Utc>>,
+}
+
+const ROWS: &str = "select id, state, fence, attempts, ended_at from webhook_deliveries order by id";
+
+/// How long a post may take.
+const LIMIT: Duration = Duration::seconds(15);
+
+/// What was seen so far.
+pub struct Deliveries {
+    conn: PgConnection,
+    rows: BTreeMap<Uuid, Row>,
+    /// Under which fencing number, and since when, an environment is about to post it.
+    held: BTreeMap<(HostId, Uuid), (i64, DateTime<Utc>)>,
+}
+
+impl Deliveries {
+    /// Nothing seen.
+    pub async fn new(url: &str) -> Self {
+        let conn = PgConnection::connect(url).await.expect("a connection");
+        Self { conn, rows: BTreeMap::new(), held: BTreeMap::new() }
+    }
+
+    /// Looks at everything: what arrived so far, and what is about to be posted.
+    pub async fn check(
+        &mut self,
+        received: &BTreeMap<String, Received>,
+        waiting: &[Waiting],
+        now: DateTime<Utc>,
+    ) -> Result<(), String> {
+        let rows: Vec<Row> = sqlx::query_as(ROWS).fetch_all(&mut self.conn).await.expect("the deliveries");
+        let rows: BTreeMap<Uuid, Row> = rows.into_iter().map(|row| (row.id, row)).collect();
+        for (id, before) in &self.rows {
+            let Some(row) = rows.get(id) else { return Err(format!("a delivery is gone: {before:?}")) };
+            if row.fence < before.fence || row.attempts < before.attempts {
+                return Err(format!("a delivery goes back: {before:?} became {row:?}"));
+            }
+            if before.ended_at.is_some() && (&row.state, row.ended_at) != (&before.state, before.ended_at) {
+                return Err(format!("a delivery that has ended changes: {before:?} became {row:?}"));
+            }
+        }
+        for row in rows.values() {
+            let taken = received.get(&DeliveryId(row.id).to_string()).map_or(0, |received| received.taken);
+            if row.state == "delivered" && taken == 0 {
+                return Err(format!("nobody took what is said to be delivered: {row:?}"));
+            }
+        }
+        for (id, received) in received {
+            let row = id.parse::<DeliveryId>().ok().and_then(|id| rows.get(&id.0));
+            let Some(row) = row else { return Err(format!("{id} was posted and is nowhere owed")) };
+            let posts = i16::try_from(received.bodies.len()).unwrap_or(i16::MAX);
+            if posts > row.attempts {
+                return Err(format!("posted {posts} times: {row:?}"));
+            }
+            if received.bodies.iter().any(|body| *body != received.bodies[0]) {
+                return Err(format!("two posts of {id} say different things: {:?}", received.bodies));
+            }
+        }
+        self.rows = rows;
+        self.check_leases(waiting, now)
+    }
+
+    /// While its time lasts nobody else gets what an environment is about to post.
+    fn check_leases(&mut self, waiting: &[Waiting], now: DateTime<Utc>) -> Result<(), String> {
+        let posts = waiting.iter().filter(|call| call.kind == Kind::Post);
+        let posts: Vec<(HostId, Uuid)> = posts.map(|call| (call.host, delivery_of(&call.label))).collect();
+        self.held.retain(|post, _| posts.contains(post));
+        for post in posts {
+            let Some(row) = self.rows.get(&post.1) else { return Err(format!("{} is nowhere owed", post.1)) };
+            let (fence, since) = *self.held.entry(post).or_insert((row.fence, now));
+            if now < since + LIMIT && row.fence != fence {
+                return Err(format!("two are about to post one delivery: {row:?}"));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,116 @@
+//! What webhooks are posted to: endpoints that take them, are out of order for a while, or have gone. Each post waits on the
+//! stage, as calls of queues do.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use halyard_domain::DeliveryId;
+use halyard_webhook::{Answer, Limits, Outbound, Outgoing, SendError};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use uuid::Uuid;
+
+use super::{
+    dice::Dice,
+    stage::{HostId, Kind, Stage},
+};
+
+/// What it takes, what fails half of the time, and what may turn out to be gone.
+pub const HOOKS: [&str; 3] =
+    ["https://hooks.example.com/told", "https://hooks.example.com/busy", "https://hooks.example.com/leaving"];
+
+/// What arrived under one delivery id.
+#[derive(Debug, Clone, Default)]
+pub struct Received {
+    /// Of each post; they must be the same.
+    pub bodies: Vec<Bytes>,
+    /// How many of them were answered 2xx.
+    pub taken: usize,
+}
+
+struct Inner {
+    dice: Dice,
+    received: BTreeMap<String, Received>,
+    in_order: bool,
+}
+
+/// The endpoints of one run.
+#[derive(Clone)]
+pub struct Receiver(Arc<Mutex<Inner>>);
+
+impl Receiver {
+    pub fn new(number: u64) -> Self {
+        let dice = Dice::new(number ^ 0x484f_4f4b);
+        Self(Arc::new(Mutex::new(Inner { dice, received: BTreeMap::new(), in_order: false })))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on everything is taken.
+    pub fn set_in_order(&self) {
+        self.lock().in_order = true;
+    }
+
+    /// By delivery id.
+    pub fn received(&self) -> BTreeMap<String, Received> {
+        self.lock().received.clone()
+    }
+
+    fn take(&self, outgoing: &Outgoing) -> Answer {
+        let inner = &mut *self.lock();
+        let received = inner.received.entry(id_of(outgoing).to_owned()).or_default();
+        received.bodies.push(outgoing.body.clone());
+        let dice = &inner.dice;
+        let (status, pause) = match outgoing.target.path_and_query() {
+            _ if inner.in_order => (200, None),
+            "/busy" if dice.chance(500) => {
+                dice.one(&[(500, None), (302, None), (429, Some("40")), (503, Some("7200"))])
+            }
+            "/leaving" if dice.chance(150) => (410, None),
+            _ => (200, None),
+        };
+        received.taken += usize::from(status == 200);
+        let mut headers = HeaderMap::new();
+        headers.extend(pause.map(|pause| (header::RETRY_AFTER, HeaderValue::from_static(pause))));
+        let status = StatusCode::from_u16(status).expect("a status");
+        Answer { status, headers, body: Bytes::from_static(b"heard"), cut: false }
+    }
+}
+
+fn id_of(outgoing: &Outgoing) -> &str {
+    outgoing.headers.get("webhook-id").and_then(|id| id.to_str().ok()).unwrap_or_default()
+}
+
+/// Which delivery a post is of that waits under this label.
+pub fn delivery_of(label: &str) -> Uuid {
+    let id = label.split(' ').nth(1).and_then(|id| id.parse().ok());
+    id.map(|DeliveryId(id)| id).expect("the label of a post")
+}
+
+/// The way there, as one environment has it.
+pub struct StagedOutbound {
+    pub receiver: Receiver,
+    pub stage: Arc<Stage>,
+    pub host: HostId,
+}
+
+impl std::fmt::Debug for StagedOutbound {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StagedOutbound").finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Outbound for StagedOutbound {
+    async fn send(&self, outgoing: Outgoing, limits: Limits) -> Result<Answer, SendError> {
+        let label = format!("post {} to {}", id_of(&outgoing), outgoing.target.path_and_query());
+        let broken = || SendError::Broken("the simulation broke it".to_owned());
+        let answer = self.stage.pass(self.host, Kind::Post, label, broken, async |_| Ok(self.receiver.take(&outgoing)));
+        tokio::time::timeout(limits.time, answer).await.unwrap_or(Err(SendError::TimedOut(limits.time)))
+    }
+}
