@@ -153,14 +153,14 @@ async fn a_list_reads_no_more_than_a_page_of_what_an_index_leads_to() {
         (None, of(Some(TaskState::Running), None), 0),
         (one, of(Some(TaskState::Running), None), 0),
     ] {
-        let before = rows_read(&db).await;
+        let before = rows_read(&db, "tasks").await;
         tasks::list(conn, owner, &filter, None, 20).await.unwrap();
         report(conn).await;
-        assert_eq!(rows_read(&db).await - before, reads, "{owner:?} {filter:?}");
+        assert_eq!(rows_read(&db, "tasks").await - before, reads, "{owner:?} {filter:?}");
     }
-    let before = rows_read(&db).await;
+    let before = rows_read(&db, "tasks").await;
     tasks::dead_letters(conn, &tasks::DeadFilter::default(), None, 20).await.unwrap();
     report(conn).await;
-    assert_eq!(rows_read(&db).await, before);
+    assert_eq!(rows_read(&db, "tasks").await, before);
     db.done().await;
 }

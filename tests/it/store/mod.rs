@@ -9,4 +9,5 @@ pub mod scratch;
 mod statistics;
 mod tasks;
 mod turns;
+mod webhooks;
 mod workflows;

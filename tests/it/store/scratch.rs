@@ -171,10 +171,10 @@ pub async fn completed(conn: &mut PgConnection, from: DateTime<Utc>, count: i64)
     sqlx::query(sql).bind(from).bind(count).execute(conn).await.unwrap();
 }
 
-/// Rows of `tasks` that have been read so far, by sessions that have said so ([`report`]).
-pub async fn rows_read(db: &Scratch) -> i64 {
+/// Rows of a table that have been read so far, by sessions that have said so ([`report`]).
+pub async fn rows_read(db: &Scratch, table: &str) -> i64 {
     let mut fresh = PgConnection::connect(&db.url).await.unwrap();
     let sql = "select (coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0))::bigint
-               from pg_stat_user_tables where relname = 'tasks'";
-    sqlx::query_scalar(sql).fetch_one(&mut fresh).await.unwrap()
+               from pg_stat_user_tables where relname = $1";
+    sqlx::query_scalar(sql).bind(table).fetch_one(&mut fresh).await.unwrap()
 }

@@ -77,19 +77,19 @@ async fn an_end_of_a_step_is_heard_without_reading_what_others_wait_for() {
     assert_eq!(snapshot.signals.len(), 1);
     let next = advance(snapshot.progress, &snapshot.signals, &snapshot.dependents);
     report(conn).await;
-    let (rows, blocks) = (rows_read(&db).await, visited(conn, "workflow_signals_pkey").await);
+    let (rows, blocks) = (rows_read(&db, "tasks").await, visited(conn, "workflow_signals_pkey").await);
     let released = workflows::commit(conn, &snapshot, &next, &[], Some(t0() + s(2))).await.expect("an answer");
     assert_eq!(released.iter().map(|step| step.id).collect::<Vec<_>>(), steps[1..]);
-    let (rows, blocks) = (rows_read(&db).await - rows, visited(conn, "workflow_signals_pkey").await - blocks);
+    let (rows, blocks) = (rows_read(&db, "tasks").await - rows, visited(conn, "workflow_signals_pkey").await - blocks);
     assert!(rows <= 40, "{rows} rows of tasks were read to release twenty");
     assert!(blocks <= 4, "{blocks} blocks of the signals' index were visited to take one away");
 
     report(conn).await;
-    let rows = rows_read(&db).await;
+    let rows = rows_read(&db, "tasks").await;
     let cancelled = workflows::cancel(conn, id, None, "enough", Some(t0() + s(3))).await.expect("an answer");
     assert_eq!(cancelled, Some(workflows::Cancelled::Requested { ended: 20, told: 0 }));
     report(conn).await;
-    let rows = rows_read(&db).await - rows;
+    let rows = rows_read(&db, "tasks").await - rows;
     assert!(rows <= 80, "{rows} rows of tasks were read to cancel twenty");
     db.done().await;
 }
