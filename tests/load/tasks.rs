@@ -145,7 +145,7 @@ pub async fn backlog(mode: &'static str, server: &Server, database: &mut PgConne
     let mut rounds = BACKLOGS.map(|_| Vec::new());
     for _ in 0..BACKLOG_ROUNDS {
         for ((tasks, times), rounds) in BACKLOGS.into_iter().zip(&mut rounds) {
-            eprintln!("{mode}: a backlog of {tasks}, {times} times");
+            eprintln!("{mode}: {times} x a backlog of {tasks}");
             for _ in 0..times {
                 rounds.push(drain(server, database, tasks).await?);
             }

@@ -31,12 +31,9 @@ impl World {
 
     /// A task of whose progress and end somebody wants to hear.
     pub fn told(&self) -> Request {
-        let hook = self.dice.one(&HOOKS);
+        let callbacks = self.callbacks();
         let end = self.dice.one(&["", "permanent"]);
-        let task = json!({
-            "task_type": "sample", "data": {"pieces": 2, "end": end},
-            "callbacks": {"completion_url": hook, "error_url": hook, "progress_url": hook},
-        });
+        let task = json!({"task_type": "sample", "data": {"pieces": 2, "end": end}, "callbacks": callbacks});
         Request::post(self.dice.one(&USERS), "/tasks/submit", task)
     }
 
@@ -102,8 +99,7 @@ impl World {
             task["concurrency_limit"] = limit.into();
         }
         if dice.chance(250) {
-            let hook = dice.one(&HOOKS);
-            task["callbacks"] = json!({"completion_url": hook, "error_url": hook, "progress_url": hook});
+            task["callbacks"] = self.callbacks();
         }
         if alone && dice.chance(250) {
             task["unique_key"] = dice.one(&["one", "other"]).into();
@@ -114,6 +110,11 @@ impl World {
             }
         }
         task
+    }
+
+    fn callbacks(&self) -> Value {
+        let hook = self.dice.one(&HOOKS);
+        json!({"completion_url": hook, "error_url": hook, "progress_url": hook})
     }
 
     fn steps(&self) -> Vec<Value> {

@@ -8,7 +8,7 @@ use sqlx::{Connection as _, PgConnection};
 use uuid::Uuid;
 
 use super::{
-    receiver::{Received, delivery_of},
+    receiver::Received,
     stage::{HostId, Kind, Waiting},
 };
 
@@ -24,7 +24,7 @@ struct Row {
 
 const ROWS: &str = "select id, state, fence, attempts, ended_at from webhook_deliveries order by id";
 
-/// How long a post may take.
+/// How long a post may take, as users are told; the notifier's own number is not asked.
 const LIMIT: Duration = Duration::seconds(15);
 
 /// What was seen so far.
@@ -32,7 +32,7 @@ pub struct Deliveries {
     conn: PgConnection,
     rows: BTreeMap<Uuid, Row>,
     /// Under which fencing number, and since when, an environment is about to post it.
-    held: BTreeMap<(HostId, Uuid), (i64, DateTime<Utc>)>,
+    held: BTreeMap<(HostId, DeliveryId), (i64, DateTime<Utc>)>,
 }
 
 impl Deliveries {
@@ -45,7 +45,7 @@ impl Deliveries {
     /// Looks at everything: what arrived so far, and what is about to be posted.
     pub async fn check(
         &mut self,
-        received: &BTreeMap<String, Received>,
+        received: &BTreeMap<DeliveryId, Received>,
         waiting: &[Waiting],
         now: DateTime<Utc>,
     ) -> Result<(), String> {
@@ -61,14 +61,13 @@ impl Deliveries {
             }
         }
         for row in rows.values() {
-            let taken = received.get(&DeliveryId(row.id).to_string()).map_or(0, |received| received.taken);
+            let taken = received.get(&DeliveryId(row.id)).map_or(0, |received| received.taken);
             if row.state == "delivered" && taken == 0 {
                 return Err(format!("nobody took what is said to be delivered: {row:?}"));
             }
         }
         for (id, received) in received {
-            let row = id.parse::<DeliveryId>().ok().and_then(|id| rows.get(&id.0));
-            let Some(row) = row else { return Err(format!("{id} was posted and is nowhere owed")) };
+            let Some(row) = rows.get(&id.0) else { return Err(format!("{id} was posted and is nowhere owed")) };
             let posts = i16::try_from(received.bodies.len()).unwrap_or(i16::MAX);
             if posts > row.attempts {
                 return Err(format!("posted {posts} times: {row:?}"));
@@ -83,11 +82,14 @@ impl Deliveries {
 
     /// While its time lasts nobody else gets what an environment is about to post.
     fn check_leases(&mut self, waiting: &[Waiting], now: DateTime<Utc>) -> Result<(), String> {
-        let posts = waiting.iter().filter(|call| call.kind == Kind::Post);
-        let posts: Vec<(HostId, Uuid)> = posts.map(|call| (call.host, delivery_of(&call.label))).collect();
+        let post = |call: &Waiting| match call.kind {
+            Kind::Post(id) => Some((call.host, id)),
+            _ => None,
+        };
+        let posts: Vec<(HostId, DeliveryId)> = waiting.iter().filter_map(post).collect();
         self.held.retain(|post, _| posts.contains(post));
         for post in posts {
-            let Some(row) = self.rows.get(&post.1) else { return Err(format!("{} is nowhere owed", post.1)) };
+            let Some(row) = self.rows.get(&post.1.0) else { return Err(format!("{} is nowhere owed", post.1)) };
             let (fence, since) = *self.held.entry(post).or_insert((row.fence, now));
             if now < since + LIMIT && row.fence != fence {
                 return Err(format!("two are about to post one delivery: {row:?}"));

@@ -2,8 +2,8 @@
 //!
 //! * **The stepper** ([`run`]) polls what is under way (requests, batches of doorbells, beats: [`actor`]), one at a time, on a
 //!   runtime of one thread. Every statement, every call of a queue or a table, every post of a webhook and every step of a
-//!   task's code waits on the [`stage`] until the stepper lets it go. So one call is under way at a time, what the database sees is one sequence, and the seed decides
-//!   which. Between two steps everything stands still.
+//!   task's code waits on the [`stage`] until the stepper lets it go. So one call is under way at a time, what the database
+//!   sees is one sequence, and the seed decides which. Between two steps everything stands still.
 //! * **Statements** are held up on the [`wire`]: each environment has a socket of its own before the server's. So nothing in
 //!   the platform knows of the simulation, every statement is a step, also those of one function that takes several, and a
 //!   fault is what it is in production, a connection that breaks. A hook in `halyard_store::within` would see neither what beat

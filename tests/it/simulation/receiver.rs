@@ -11,7 +11,6 @@ use bytes::Bytes;
 use halyard_domain::DeliveryId;
 use halyard_webhook::{Answer, Limits, Outbound, Outgoing, SendError};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use uuid::Uuid;
 
 use super::{
     dice::Dice,
@@ -33,7 +32,7 @@ pub struct Received {
 
 struct Inner {
     dice: Dice,
-    received: BTreeMap<String, Received>,
+    received: BTreeMap<DeliveryId, Received>,
     in_order: bool,
 }
 
@@ -56,14 +55,14 @@ impl Receiver {
         self.lock().in_order = true;
     }
 
-    /// By delivery id.
-    pub fn received(&self) -> BTreeMap<String, Received> {
+    /// What arrived so far.
+    pub fn received(&self) -> BTreeMap<DeliveryId, Received> {
         self.lock().received.clone()
     }
 
-    fn take(&self, outgoing: &Outgoing) -> Answer {
+    fn take(&self, id: DeliveryId, outgoing: &Outgoing) -> Answer {
         let inner = &mut *self.lock();
-        let received = inner.received.entry(id_of(outgoing).to_owned()).or_default();
+        let received = inner.received.entry(id).or_default();
         received.bodies.push(outgoing.body.clone());
         let dice = &inner.dice;
         let (status, pause) = match outgoing.target.path_and_query() {
@@ -82,14 +81,9 @@ impl Receiver {
     }
 }
 
-fn id_of(outgoing: &Outgoing) -> &str {
-    outgoing.headers.get("webhook-id").and_then(|id| id.to_str().ok()).unwrap_or_default()
-}
-
-/// Which delivery a post is of that waits under this label.
-pub fn delivery_of(label: &str) -> Uuid {
-    let id = label.split(' ').nth(1).and_then(|id| id.parse().ok());
-    id.map(|DeliveryId(id)| id).expect("the label of a post")
+fn delivery(outgoing: &Outgoing) -> DeliveryId {
+    let id = outgoing.headers.get("webhook-id").and_then(|id| id.to_str().ok());
+    id.and_then(|id| id.parse().ok()).expect("the id of a delivery")
 }
 
 /// The way there, as one environment has it.
@@ -108,9 +102,11 @@ impl std::fmt::Debug for StagedOutbound {
 #[async_trait]
 impl Outbound for StagedOutbound {
     async fn send(&self, outgoing: Outgoing, limits: Limits) -> Result<Answer, SendError> {
-        let label = format!("post {} to {}", id_of(&outgoing), outgoing.target.path_and_query());
+        let id = delivery(&outgoing);
+        let label = format!("post {id} to {}", outgoing.target.path_and_query());
         let broken = || SendError::Broken("the simulation broke it".to_owned());
-        let answer = self.stage.pass(self.host, Kind::Post, label, broken, async |_| Ok(self.receiver.take(&outgoing)));
+        let take = async |_| Ok(self.receiver.take(id, &outgoing));
+        let answer = self.stage.pass(self.host, Kind::Post(id), label, broken, take);
         tokio::time::timeout(limits.time, answer).await.unwrap_or(Err(SendError::TimedOut(limits.time)))
     }
 }

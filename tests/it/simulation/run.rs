@@ -40,7 +40,7 @@ const FINISH: &str = "with given as ( select g.*, c.now from";
 
 /// Not of the platform's own: a task's code, or an endpoint.
 fn of_outsiders(call: &Waiting) -> bool {
-    matches!(call.kind, Kind::Code | Kind::Post)
+    matches!(call.kind, Kind::Code | Kind::Post(_))
 }
 
 /// Runs a seed.
@@ -109,7 +109,7 @@ impl World {
         let can_go_on = |place: &usize| self.actors[*place].is_woken() && Some(self.actors[*place].slot) != stalled;
         let woken: Vec<usize> = (0..self.actors.len()).filter(can_go_on).collect();
         let (rung, bells) = (self.rung().await, self.visible(CALLBACKS).await);
-        let posts = waiting.iter().any(|call| call.kind == Kind::Post);
+        let posts = waiting.iter().any(|call| matches!(call.kind, Kind::Post(_)));
         let free = |function| usize::from(self.idle(function).is_some());
         let options = [
             (Step::LetGo, if waiting.is_empty() { 0 } else { 240 }),

@@ -10,6 +10,7 @@ use std::{
     task::{Poll, Waker},
 };
 
+use halyard_domain::DeliveryId;
 use tokio::sync::oneshot;
 
 /// One life of an execution environment.
@@ -27,7 +28,7 @@ pub enum Kind {
     /// A call of a table.
     Table,
     /// A post of a webhook.
-    Post,
+    Post(DeliveryId),
     /// A task's code takes its next step.
     Code,
 }
