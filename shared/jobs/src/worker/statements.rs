@@ -1,7 +1,7 @@
 //! The statements that an environment's invocations share where it has several at a time.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -121,8 +121,13 @@ impl Gathered for Ends {
 
     async fn run(conn: &mut PgConnection, all: &[Self], now: &Now) -> Result<Vec<Vec<FinishedRow>>> {
         let together: Vec<&Finish> = all.iter().flat_map(|ends| ends.0.iter()).collect();
+        // Steps of one workflow that ended together are heard together: one of those who ended them takes it further.
+        let mut told = HashSet::new();
+        let rows = tasks::finish(conn, &together, *now).await?.into_iter().map(|mut row| {
+            row.workflow = row.workflow.filter(|id| told.insert(*id));
+            ((row.id, row.fence), row)
+        });
         // Of a task that was taken over, two attempts may end at once; one of them is refused.
-        let rows = tasks::finish(conn, &together, *now).await?.into_iter().map(|row| ((row.id, row.fence), row));
         let mut rows: HashMap<(TaskId, i64), FinishedRow> = rows.collect();
         let mut of = |ends: &Self| ends.0.iter().filter_map(|end| rows.remove(&(end.id, end.fence))).collect();
         Ok(all.iter().map(&mut of).collect())
