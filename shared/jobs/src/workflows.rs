@@ -6,7 +6,7 @@ use halyard_cloud::queue::Queue;
 use halyard_domain::{Lane, WorkflowId, task::MAX_SEND_DELAY, workflow::advance};
 use halyard_store::{
     Connection, Now, StoreError,
-    workflows::{self, Inputs, Released},
+    workflows::{self, Heed, Inputs, Released},
 };
 use serde_json::value::{RawValue, to_raw_value};
 
@@ -25,16 +25,16 @@ pub struct Taken {
     pub ended: bool,
 }
 
-/// Hears what steps of a workflow have signalled, and commits what follows, until nothing is left. Safe to be called by several
-/// at once, and again after it was cut off: each decision is one transaction, and one at a time is made for a workflow. Whoever
-/// finds somebody else at it leaves it to him: he looks again, without holding anybody off, before he leaves.
+/// Hears what steps of a workflow have signalled, and commits what follows, until nothing is left that is worth it. Safe to be
+/// called by several at once, and again after it was cut off: each decision is one transaction, and one at a time is made for a
+/// workflow. Whoever finds somebody else at it leaves it to him: he looks again, without holding anybody off, before he leaves.
 ///
 /// # Errors
 /// When the database fails; what was committed stands, and what was not is still signalled.
-pub async fn take_further(conn: &mut Connection, id: WorkflowId, now: Now) -> Result<Taken, StoreError> {
+pub async fn take_further(conn: &mut Connection, id: WorkflowId, heed: Heed, now: Now) -> Result<Taken, StoreError> {
     let mut taken = Taken::default();
     for _ in 0..ROUNDS {
-        if !workflows::has_signals(conn, id).await? {
+        if !workflows::has_signals(conn, id, heed).await? {
             break;
         }
         let mut tx = conn.begin().await?;

@@ -52,12 +52,44 @@ pub async fn signalled(conn: &mut PgConnection, limit: i64) -> Result<Vec<Workfl
     Ok(ids.into_iter().map(WorkflowId).collect())
 }
 
-/// Are there ends of steps that a workflow has not heard of?
-pub async fn has_signals(conn: &mut PgConnection, id: WorkflowId) -> Result<bool> {
-    let any =
-        sqlx::query_scalar!(r#"select exists (select from workflow_signals where workflow_id = $1) as "any!""#, id.0)
-            .fetch_one(conn)
-            .await?;
+/// Which ends of steps are worth a decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Heed {
+    /// Any.
+    Any,
+    /// Those from which more follows than a lower count of what has not ended: the last ones, one that did not complete, and in a
+    /// workflow whose steps depend on each other all of them. Others are counted 250 at a time, or by beat.
+    Consequence,
+}
+
+impl Heed {
+    /// So many ends are worth a decision in any case.
+    fn enough(self) -> i32 {
+        match self {
+            Self::Any => 1,
+            Self::Consequence => 250,
+        }
+    }
+}
+
+/// Are there ends of steps that a workflow has not heard of, and are they worth a decision? To be asked when the ends are committed:
+/// of several who end the last steps at the same time, one at least sees all of them.
+pub async fn has_signals(conn: &mut PgConnection, id: WorkflowId, heed: Heed) -> Result<bool> {
+    let any = sqlx::query_scalar!(
+        r#"
+        select exists (
+            select from workflows w, lateral (
+                select count(*) as n, bool_and(s.state = 'completed') as well
+                from (select state from workflow_signals where workflow_id = $1 limit least(w.unfinished, $2)) s) heard
+            where w.id = $1 and heard.n > 0
+              and (heard.n >= least(w.unfinished, $2) or not heard.well
+                   or exists (select from workflow_edges where workflow_id = $1))) as "any!"
+        "#,
+        id.0,
+        heed.enough(),
+    )
+    .fetch_one(conn)
+    .await?;
     Ok(any)
 }
 

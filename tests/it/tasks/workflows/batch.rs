@@ -88,3 +88,15 @@ async fn a_failure_in_a_parallel_batch_cancels_what_has_not_begun() {
     assert!((10..=15).contains(&cancelled), "{steps:?}");
     assert!(steps.iter().all(|state| ["completed", "failed", "cancelled"].contains(&state.as_str())), "{steps:?}");
 }
+
+#[tokio::test]
+async fn the_ends_of_a_wide_batch_are_counted_many_at_a_time() {
+    let app = TestApp::spawn().await;
+    let user = app.user().await;
+    let tasks: Vec<_> = (0..300).map(|_| says("x")).collect();
+    let id = submit(&user, "/tasks/batch", json!({"tasks": tasks})).await;
+    app.drain().await;
+    assert_eq!(states(&user, &id).await.0, "completed");
+    assert_eq!(app.count("select version from workflows").await, 2, "decisions: after 250 ends, and at the last");
+    assert_eq!(app.count("select count(*) from workflow_signals").await, 0);
+}

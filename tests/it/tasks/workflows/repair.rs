@@ -36,6 +36,24 @@ async fn beat_takes_further_what_a_dead_worker_left() {
 }
 
 #[tokio::test]
+async fn beat_counts_ends_from_which_nothing_else_follows() {
+    let app = TestApp::spawn().await;
+    let user = app.user().await;
+    let tasks: Vec<_> = (0..60).map(|_| says("x")).collect();
+    let id = submit(&user, "/tasks/batch", json!({"tasks": tasks})).await;
+    app.poll_once("default").await;
+    let ended = app.count("select count(*) from tasks where state = 'completed'").await;
+    assert!((1..60).contains(&ended), "{ended}");
+    assert_eq!(app.count("select count(*) from workflow_signals").await, ended, "no worker has stopped for them");
+    app.beat().await;
+    assert_eq!(app.count("select count(*) from workflow_signals").await, 0);
+    assert_eq!(app.count("select unfinished::bigint from workflows").await, 60 - ended);
+    app.drain().await;
+    assert_eq!(states(&user, &id).await.0, "completed");
+    assert_eq!(app.count("select count(*) from workflow_signals").await, 0);
+}
+
+#[tokio::test]
 async fn two_beats_at_once_release_a_step_once() {
     let app = TestApp::spawn().await;
     let user = app.user().await;
