@@ -1,6 +1,8 @@
 //! Tasks by the million, as if they had been submitted and run: rows, and the very deltas that the statements of submit
 //! and finish append, folded by the fold that beat calls.
 
+use std::time::Duration;
+
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 /// Ends that one finish of the worker appends as one delta (a batch of doorbells).
@@ -36,6 +38,21 @@ pub async fn clear(connection: &mut PgConnection) -> Result<(), String> {
                   stat_durations";
     execute(connection, &format!("truncate {tables}")).await?;
     execute(connection, "checkpoint").await
+}
+
+/// The time since the epoch, by the database's clock.
+pub async fn now(connection: &mut PgConnection) -> Result<Duration, String> {
+    seconds(connection, "select extract(epoch from clock_timestamp())::float8").await
+}
+
+/// When the last task ended, by the same clock.
+pub async fn last_end(connection: &mut PgConnection) -> Result<Duration, String> {
+    seconds(connection, "select coalesce(extract(epoch from max(ended_at)), 0)::float8 from tasks").await
+}
+
+async fn seconds(connection: &mut PgConnection, statement: &'static str) -> Result<Duration, String> {
+    let seconds: f64 = sqlx::query_scalar(statement).fetch_one(connection).await.map_err(text)?;
+    Duration::try_from_secs_f64(seconds).map_err(|e| e.to_string())
 }
 
 /// What task number `i` is like, as SQL over `i`.

@@ -25,12 +25,13 @@ const TASKS: usize = 2000;
 const SINGLE: usize = 300;
 /// Tasks of one batch request.
 const BATCH: usize = 500;
-/// A small backlog and a large one, and how often each is drained in a round: what is over in a second varies more.
-const BACKLOGS: [(usize, usize); 2] = [(5_000, 4), (100_000, 1)];
+/// A small backlog and a large one. The large one takes a quarter of a minute, so the small one is drained so often before it and
+/// as often after it: the machine may be another by then.
+const BACKLOGS: [usize; 2] = [5_000, 100_000];
+/// Small backlogs on either side of a large one.
+const BESIDE: usize = 2;
 /// How often a case is run: this machine's speed changes by a half from one minute to the next.
 const ROUNDS: usize = 5;
-/// Rounds of the backlogs, which take long.
-const BACKLOG_ROUNDS: usize = 3;
 /// How many tasks the small history has.
 const FEW: i64 = 10_000;
 
@@ -140,50 +141,73 @@ pub async fn by_batch(mode: &'static str, server: &Server, database: &mut PgConn
     Ok(line)
 }
 
-/// A small and a large backlog, from the moment at which the lanes are resumed, in turn; of each the median.
+/// A small and a large backlog, from the moment at which the lanes are resumed. Each large one is compared with the small ones
+/// beside it, and the median of the comparisons counts.
 pub async fn backlog(mode: &'static str, server: &Server, database: &mut PgConnection) -> Result<Vec<Line>, String> {
-    let mut rounds = BACKLOGS.map(|_| Vec::new());
-    for _ in 0..BACKLOG_ROUNDS {
-        for ((tasks, times), rounds) in BACKLOGS.into_iter().zip(&mut rounds) {
-            eprintln!("{mode}: {times} x a backlog of {tasks}");
-            for _ in 0..times {
-                rounds.push(drain(server, database, tasks).await?);
-            }
+    let [few, many] = BACKLOGS;
+    let (mut small, mut large, mut shares) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        eprintln!("{mode}: a backlog of {many} among those of {few}");
+        let mut beside = Vec::new();
+        for _ in 0..BESIDE {
+            beside.push(drain(server, database, few).await?);
         }
+        let middle = drain(server, database, many).await?;
+        for _ in 0..BESIDE {
+            beside.push(drain(server, database, few).await?);
+        }
+        #[expect(clippy::cast_precision_loss, reason = "it is four")]
+        let mean = beside.iter().map(|drained| drained.0).sum::<f64>() / beside.len() as f64;
+        shares.push(middle.0 / mean);
+        large.push(middle);
+        small.extend(beside);
     }
     data::clear(database).await?;
-    let mut lines: Vec<Line> = Vec::new();
-    for ((tasks, _), rounds) in BACKLOGS.into_iter().zip(&mut rounds) {
-        rounds.sort_by(|a, b| a.0.total_cmp(&b.0));
-        let (rate, cpu) = rounds[rounds.len() / 2];
-        let note = format!("median of {}, {:.0} to {:.0}/s", rounds.len(), rounds[0].0, rounds[rounds.len() - 1].0);
-        let small = lines.first().and_then(|line| line.per_second);
-        lines.push(Line {
-            case: format!("backlog_{tasks}"),
-            mode,
-            per_second: Some(rate),
-            p50_ms: None,
-            p99_ms: None,
-            cpu_ms: Some(cpu),
-            target: small.map(|small| (format!("no less than {small:.0}/s"), rate >= small)),
-            note,
-        });
-    }
-    Ok(lines)
+    shares.sort_by(f64::total_cmp);
+    let (share, least, most) = (shares[ROUNDS / 2], shares[0], shares[ROUNDS - 1]);
+    let compared = format!("{share:.2} of the rate of the small ones beside it, {least:.2} to {most:.2}");
+    Ok(vec![
+        drained(mode, few, small, None, None),
+        drained(mode, many, large, Some(("no less than small ones".to_owned(), share >= 1.0)), Some(compared)),
+    ])
 }
 
-/// Tasks that end in a second, and what each costs, of so many that wait.
+/// The line of all drains of one size: the median.
+fn drained(
+    mode: &'static str,
+    tasks: usize,
+    mut drains: Vec<(f64, f64)>,
+    target: Option<(String, bool)>,
+    compared: Option<String>,
+) -> Line {
+    drains.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let (per_second, cpu) = drains[drains.len() / 2];
+    let range = format!("median of {}, {:.0} to {:.0}/s", drains.len(), drains[0].0, drains[drains.len() - 1].0);
+    Line {
+        case: format!("backlog_{tasks}"),
+        mode,
+        per_second: Some(per_second),
+        p50_ms: None,
+        p99_ms: None,
+        cpu_ms: Some(cpu),
+        target,
+        note: compared.into_iter().chain([range]).collect::<Vec<_>>().join("; "),
+    }
+}
+
+/// Tasks that end in a second, and what each costs, of so many that wait. Both moments are of the database's clock: what is over in
+/// less than a second would pay for the time between two questions.
 async fn drain(server: &Server, database: &mut PgConnection, tasks: usize) -> Result<(f64, f64), String> {
     switch_lanes(server, "pause").await?;
     data::clear(database).await?;
     client::run(server.process.address(), Until::Count(tasks / BATCH), false, &batches(server)).await?;
     server.quiet().await;
-    let before = server.cpu();
-    let start = Instant::now();
+    let (before, start) = (server.cpu(), data::now(database).await?);
     switch_lanes(server, "resume").await?;
-    until_completed(server, tasks, start).await?;
-    let took = start.elapsed();
-    Ok((rate(tasks, took), per_request(server.cpu() - before, tasks)))
+    until_completed(server, tasks, Instant::now()).await?;
+    let cpu = per_request(server.cpu() - before, tasks);
+    let took = data::last_end(database).await?.checked_sub(start).ok_or("the tasks ended before they began")?;
+    Ok((rate(tasks, took), cpu))
 }
 
 /// What reading costs over a small history and a large one: the first page, pages by filters (that few fit, or none), and the
