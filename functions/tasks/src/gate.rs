@@ -1,6 +1,7 @@
 //! Who has as many tasks waiting as may.
 //!
-//! Counting costs, so it is done rarely: when a submit finds its task far back, and not again for some seconds. Who was found
+//! Counting costs, so it is done rarely: when a submit finds its task far back, or a workflow was accepted, and not again for some
+//! seconds. Who was found
 //! to have too many is refused for that long without a word to the database. So each environment lets a few through.
 
 use std::{

@@ -37,8 +37,6 @@ pub const LONGEST_NAME: usize = 200;
 const ACCEPT: Duration = Duration::from_secs(15);
 /// The longest that it may take to take one further.
 const FURTHER: Duration = Duration::from_secs(5);
-/// After so many tasks at once it is looked how much waits.
-const COUNTED: usize = 1_000;
 /// Broken rules of one body that are told; the rest would say the same.
 const MOST_ERRORS: usize = 100;
 
@@ -90,13 +88,22 @@ pub fn decode<T: DeserializeOwned + Validate>(tasks: &[Box<RawValue>]) -> Result
     Ok(decoded)
 }
 
-/// Checks how many steps there are, and what the workflow is called.
-pub fn check(violations: &mut Violations, tasks: usize, name: &str, pointer: &'static str) {
+/// Checks how many steps there are, what the workflow is called, and whom it tells.
+pub fn check(
+    violations: &mut Violations,
+    tasks: usize,
+    name: &str,
+    pointer: &'static str,
+    callbacks: Option<&Callbacks>,
+) {
     let holds = (1..=MOST_STEPS).contains(&tasks);
     violations.check(holds, "/tasks", "out_of_range", format!("must have 1 to {MOST_STEPS} items"));
     let holds = !name.is_empty() && name.chars().count() <= LONGEST_NAME && !name.contains('\0');
     let rule = format!("must have 1 to {LONGEST_NAME} characters, and no NUL");
     violations.check(holds, pointer, "invalid_value", rule);
+    if let Some(callbacks) = callbacks {
+        callbacks.check_of_workflow(violations);
+    }
 }
 
 /// Accepts a workflow with all its tasks, and rings for those that wait for nothing.
@@ -114,12 +121,16 @@ pub async fn accept(
     let id = WorkflowId(new.make());
     let waits = spec.graph.waits(spec.tasks.len());
     let mut tasks = Vec::with_capacity(spec.tasks.len());
-    let mut errors = Vec::new();
+    let mut errors = submit::check_callbacks(state, spec.callbacks.as_ref(), "").err().unwrap_or_default();
     // Ids that ascend: of tasks that are due at the same moment the one with the lower id is claimed first.
     let mut task_ids: Vec<TaskId> = (0..spec.tasks.len()).map(|_| TaskId(new.make())).collect();
     task_ids.sort_unstable();
     for (number, ((request, step), waits)) in spec.tasks.into_iter().zip(spec.steps).zip(waits).enumerate() {
-        match submit::check_type(state, &request.task_type, &request.data, &format!("/tasks/{number}")) {
+        let place = format!("/tasks/{number}");
+        if let Err(forbidden) = submit::check_callbacks(state, request.callbacks.as_ref(), &place) {
+            errors.extend(forbidden);
+        }
+        match submit::check_type(state, &request.task_type, &request.data, &place) {
             Ok(_) if request.unique_key.is_some() => {
                 let pointer = format!("/tasks/{number}/unique_key");
                 errors.push(FieldError::new(pointer, "not_supported", "is not for steps of a workflow"));
@@ -168,10 +179,8 @@ pub async fn accept(
     let created_at = match accepted.await {
         Ok(accepted) => {
             ring(state, &tasks, &accepted, &ids).await;
-            if tasks.len() >= COUNTED {
-                for lane in lanes {
-                    state.gate.count(state, caller.user_id, lane).await;
-                }
+            for lane in lanes {
+                state.gate.count(state, caller.user_id, lane).await;
             }
             accepted.first().map_or_else(|| state.clock.now(), |task| task.created_at)
         }

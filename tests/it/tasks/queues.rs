@@ -89,3 +89,26 @@ async fn who_has_too_much_waiting_is_told_to_come_again() {
     user.submit(body).await;
     app.drain().await;
 }
+
+#[tokio::test]
+async fn what_waits_is_counted_after_workflows_as_well() {
+    let app = TestApp::builder()
+        .without_rate_limits()
+        .var("MAX_WAITING_OF_USER", "20")
+        .var("MAX_WAITING_OF_LANE", "30")
+        .spawn()
+        .await;
+    let (user, other, admin) = (app.user().await, app.user_named("other").await, app.admin().await);
+    admin.post("/tasks/queues/default/pause", json!({})).await.expect(200);
+    let task = json!({"task_type": "sample", "data": {}});
+    let batch = |n: usize| json!({"tasks": vec![task.clone(); n]});
+    user.post("/tasks/batch", batch(20)).await.expect(200);
+    user.post("/tasks/batch", batch(1)).await.expect_problem(429, "queue_full");
+    user.post("/tasks/chain", batch(1)).await.expect_problem(429, "queue_full");
+    app.advance(chrono::Duration::seconds(6));
+    other.post("/tasks/batch", batch(10)).await.expect(200);
+    let refused = admin.post("/tasks/submit", task.clone()).await.expect_problem(429, "queue_full").json();
+    assert!(refused["detail"].as_str().is_some_and(|text| text.contains("in this lane")), "{refused}");
+    admin.post("/tasks/queues/default/resume", json!({})).await.expect(200);
+    app.drain().await;
+}

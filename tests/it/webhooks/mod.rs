@@ -4,6 +4,7 @@ mod api;
 mod delivery;
 mod emission;
 mod races;
+mod refused;
 mod signing;
 mod tls;
 mod workflows;

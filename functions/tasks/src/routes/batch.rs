@@ -32,7 +32,7 @@ pub struct Request {
     execution_mode: Option<Order>,
     /// `stop_on_error` when it is not given.
     failure_strategy: Option<FailureStrategy>,
-    /// Told once, when the whole of it has ended.
+    /// Told once, when the whole of it has ended; `progress_url` is for tasks alone.
     callbacks: Option<Callbacks>,
 }
 
@@ -52,10 +52,7 @@ fn unnamed() -> String {
 
 impl Validate for Request {
     fn validate(&self, violations: &mut Violations) {
-        workflow::check(violations, self.tasks.len(), &self.batch_name, "/batch_name");
-        if let Some(callbacks) = &self.callbacks {
-            violations.inside("/callbacks", callbacks);
-        }
+        workflow::check(violations, self.tasks.len(), &self.batch_name, "/batch_name", self.callbacks.as_ref());
     }
 }
 

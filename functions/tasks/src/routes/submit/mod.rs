@@ -68,10 +68,7 @@ pub async fn handler(
 ) -> ApiResult<impl IntoResponse> {
     permitted::check(&state, &caller, &request.task_type)?;
     let task_type = check_type(&state, &request.task_type, &request.data, "").map_err(Problem::unprocessable)?;
-    let forbidden = request.callbacks.as_ref().map(|callbacks| callbacks.forbidden(&state.allowed)).unwrap_or_default();
-    if !forbidden.is_empty() {
-        return Err(Problem::unprocessable(forbidden));
-    }
+    check_callbacks(&state, request.callbacks.as_ref(), "").map_err(Problem::unprocessable)?;
     let trace = TraceIds { request_id: Some(info.request_id().to_string()), traceparent: Some(info.traceparent()) };
     let (debounce, throttle) = (request.debounce, request.throttle);
     let task = new_task(&state, &caller, TaskId(ids.make()), task_type, request, &trace);
@@ -92,7 +89,9 @@ pub async fn handler(
     };
     let deduplicated = accepted.instead.is_some();
     if !deduplicated || accepted.put_off {
-        ring(&state, lane, &accepted, &trace).await;
+        // One that is put off stays in its lane.
+        let rung = accepted.instead.as_ref().map_or(lane, |holder| holder.lane);
+        ring(&state, rung, &accepted, &trace).await;
         if !deduplicated && accepted.queue_position.is_none() {
             state.gate.count(&state, caller.user_id, lane).await;
         }
@@ -177,6 +176,13 @@ pub fn check_type<'a>(
         invalid.0.into_iter().map(located).collect::<Vec<_>>()
     })?;
     Ok(&**task_type)
+}
+
+/// Refuses callbacks that could only fail when they are called. `place` is where the member stands in the body, as a JSON
+/// Pointer.
+pub fn check_callbacks(state: &AppState, callbacks: Option<&Callbacks>, place: &str) -> Result<(), Vec<FieldError>> {
+    let forbidden = callbacks.map(|callbacks| callbacks.forbidden(&state.allowed, place)).unwrap_or_default();
+    if forbidden.is_empty() { Ok(()) } else { Err(forbidden) }
 }
 
 /// The lane of such a task.

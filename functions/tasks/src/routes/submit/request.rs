@@ -263,13 +263,22 @@ impl Validate for Request {
 }
 
 impl Callbacks {
-    /// The URLs that lead, as far as can be told without asking anybody, where callbacks may not go.
-    pub fn forbidden(&self, allowed: &Allowed) -> Vec<FieldError> {
+    /// The URLs that lead, as far as can be told without asking anybody, where callbacks may not go. `place` is where
+    /// `callbacks` stands in the body, as a JSON Pointer.
+    pub fn forbidden(&self, allowed: &Allowed, place: &str) -> Vec<FieldError> {
         let judged = self.urls().into_iter().filter_map(|(pointer, url)| {
             let refusal = Target::parse(url?).and_then(|target| target.check(allowed)).err()?;
-            Some(FieldError::new(format!("/callbacks{pointer}"), refusal.code(), refusal.to_string()))
+            Some(FieldError::new(format!("{place}/callbacks{pointer}"), refusal.code(), refusal.to_string()))
         });
         judged.collect()
+    }
+
+    /// Notes every rule that those of a workflow break: of one only the end is told.
+    pub fn check_of_workflow(&self, violations: &mut Violations) {
+        violations.inside("/callbacks", self);
+        let pointer = "/callbacks/progress_url";
+        let detail = "progress is told of tasks, not of workflows";
+        violations.check(self.progress_url.is_none(), pointer, "not_supported", detail);
     }
 
     fn urls(&self) -> [(&'static str, Option<&str>); 3] {
