@@ -26,6 +26,28 @@ async fn a_paused_schedule_is_not_due_and_goes_on_without_making_up() {
 }
 
 #[tokio::test]
+async fn a_schedule_is_paused_whatever_has_become_of_its_data_or_its_owners_permissions() {
+    let app = TestApp::spawn().await;
+    let user = app.user().await;
+    for (set, status, code) in [
+        ("task_type = 'data_processing', input = '{\"csv\": 5}'", 422, "validation_failed"),
+        ("task_type = 'database_cleanup'", 403, "forbidden"),
+        ("task_type = 'of_an_earlier_release'", 422, "validation_failed"),
+    ] {
+        let path = made(&user, body(every(60), json!({}))).await;
+        app.execute(&format!("update schedules set {set} where active")).await;
+        for change in [json!({"priority": 1}), json!({"active": false, "priority": 1}), json!({"active": true})] {
+            user.patch(&path, change).await.expect_problem(status, code);
+        }
+        let paused = user.patch(&path, json!({"active": false})).await.expect(200).json()["data"].take();
+        assert_eq!((&paused["status"], &paused["next_run_at"]), (&json!("paused"), &Value::Null), "{set}");
+        user.patch(&path, json!({"active": true})).await.expect_problem(status, code);
+    }
+    app.beat().await;
+    assert_eq!(app.count("select count(*) from tasks").await, 0);
+}
+
+#[tokio::test]
 async fn a_run_that_was_made_ahead_of_its_time_is_not_made_again_after_a_change() {
     let app = TestApp::spawn().await;
     let user = app.user().await;

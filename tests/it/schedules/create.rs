@@ -104,6 +104,24 @@ async fn what_makes_no_sense_is_refused_with_the_rule() {
 }
 
 #[tokio::test]
+async fn data_that_every_run_would_copy_are_of_256_kib_at_most() {
+    let app = TestApp::spawn().await;
+    let user = app.user().await;
+    let data = |bytes: usize| json!({"pad": "x".repeat(bytes - r#"{"pad":""}"#.len())});
+    let most = 256 * 1024;
+    let path = made(&user, body(every(60), json!({"data": data(most)}))).await;
+    let large = json!({"data": data(most + 1)});
+    let made = user.post("/tasks/schedule", body(every(60), large.clone())).await;
+    let changed = user.patch(&path, large).await;
+    for answer in [made, changed] {
+        let errors = answer.expect_problem(422, "validation_failed").json()["errors"].take();
+        assert_eq!((&errors[0]["pointer"], &errors[0]["code"]), (&json!("/data"), &json!("too_long")), "{errors}");
+    }
+    user.patch(&path, json!({"active": false, "data": data(most)})).await.expect(200);
+    assert_eq!(app.count("select count(*) from schedules").await, 1);
+}
+
+#[tokio::test]
 async fn an_account_has_a_hundred_schedules_whoever_asks_at_once() {
     let app = TestApp::spawn().await;
     let user = app.user().await;

@@ -131,6 +131,54 @@ async fn with_the_queue_down_runs_are_made_and_rung_for_later() {
     assert_eq!(user.state_of(&tasks(&user, &path).await[0]).await, "completed");
 }
 
+/// As they could be stored before `data` had a bound: 4.5 MB.
+async fn enlarge(app: &TestApp) {
+    app.execute("update schedules set input = json_build_object('pad', repeat('x', 4500000))").await;
+}
+
+#[tokio::test]
+async fn runs_that_get_too_much_for_one_statement_are_made_in_several() {
+    let app = TestApp::spawn().await;
+    let user = app.user().await;
+    let mut paths = Vec::new();
+    for _ in 0..2 {
+        let more = json!({"overlap": "allow", "catch_up": "all", "max_iterations": 7});
+        paths.push(made(&user, body(every(600), more)).await);
+    }
+    enlarge(&app).await;
+    app.advance(Duration::minutes(35));
+    assert_eq!(app.beat().await["schedules"]["fired"], 6);
+    for path in &paths {
+        assert_eq!(told(&user, path).await, ["12:10:00 fired", "12:20:00 fired", "12:30:00 fired"]);
+        let schedule = shown(&user, path).await;
+        assert_eq!((&schedule["next_run_at"], &schedule["iterations"]), (&json!("2026-01-01T12:40:00Z"), &json!(3)));
+    }
+    assert_eq!(app.count("select count(distinct xmin::text) from schedule_runs").await, 6, "a statement each");
+    assert!(app.count("select min(octet_length(input::text))::bigint from tasks").await > 4_500_000);
+    assert_eq!(app.beat().await["schedules"]["fired"].as_u64().unwrap_or_default(), 0);
+    app.leave_unfinished();
+}
+
+#[tokio::test]
+async fn what_runs_get_is_read_of_those_that_fire_only() {
+    let app = TestApp::spawn().await;
+    let user = app.user().await;
+    made(&user, body(every(60), json!({"resources": {"cpu": 1}}))).await;
+    enlarge(&app).await;
+    let (mut conn, now) = (app.connect().await, Some(app.now()));
+    let due = schedules::due(&mut conn, AHEAD, None, 100, now).await.expect("an answer").remove(0);
+    let filter = schedules::Filter::default();
+    let listed = schedules::list(&mut conn, None, &filter, None, 100, now).await.expect("an answer").remove(0);
+    assert!(due.size > 4_500_000, "{}", due.size);
+    for schedule in [&due, &listed] {
+        let template = &schedule.definition.template;
+        assert_eq!((template.input.get(), template.resources.is_none()), ("{}", true));
+    }
+    let whole = schedules::whole(&mut conn, &[due.id], now).await.expect("an answer").remove(0);
+    assert!(whole.definition.template.input.get().len() > 4_500_000);
+    assert!(whole.definition.template.resources.is_some());
+}
+
 #[tokio::test]
 async fn the_clocks_are_put_back_and_forward_in_berlin() {
     let app = TestApp::spawn().await;

@@ -26,6 +26,54 @@ async fn skip_leaves_out_what_is_due_while_an_earlier_run_has_not_ended() {
 }
 
 #[tokio::test]
+async fn a_run_that_goes_on_is_not_forgotten_however_many_times_were_left_out_since() {
+    let app = TestApp::spawn().await;
+    let user = app.user().await;
+    made(&user, body(every(60), json!({"overlap": "skip"}))).await;
+    app.beat().await;
+    // As after hours.
+    app.execute(
+        "insert into schedule_runs (schedule_id, nominal_at, decided_at, times, manual, reason)
+         select schedule_id, nominal_at + n * interval '1 millisecond', decided_at, 1, false, 'overlap'
+         from schedule_runs, generate_series(1, 250) n",
+    )
+    .await;
+    for _ in 0..4 {
+        app.advance(Duration::minutes(1));
+        app.beat().await;
+    }
+    assert_eq!(app.count("select count(*) from tasks").await, 1, "no second one beside it");
+    assert_eq!(app.count("select count(*) from schedule_runs").await, 201, "the latest, and the one that goes on");
+    app.drain().await;
+    app.beat().await;
+    assert_eq!(app.count("select count(*) from tasks").await, 2);
+    assert_eq!(app.count("select count(*) from schedule_runs").await, 200);
+    app.drain_with_time().await;
+}
+
+#[tokio::test]
+async fn a_run_that_goes_on_is_seen_behind_later_ones_that_have_ended() {
+    let app = TestApp::spawn().await;
+    let user = app.user().await;
+    let path = made(&user, body(every(60), json!({"overlap": "skip"}))).await;
+    app.beat().await;
+    user.submit(json!({"task_type": "sample", "data": {}})).await;
+    app.drain().await;
+    // Eleven by hand, as far as anybody can tell.
+    app.execute(
+        "insert into schedule_runs (schedule_id, nominal_at, decided_at, times, manual, task_id)
+         select r.schedule_id, r.nominal_at + n * interval '1 millisecond', r.decided_at, 1, true, t.id
+         from schedule_runs r, tasks t, generate_series(1, 11) n where t.ended_at is not null",
+    )
+    .await;
+    app.advance(Duration::minutes(2));
+    app.beat().await;
+    assert_eq!(told(&user, &path).await.pop().as_deref(), Some("12:02:00 overlap"));
+    assert_eq!(app.count("select count(*) from tasks where ended_at is null").await, 1);
+    app.drain_with_time().await;
+}
+
+#[tokio::test]
 async fn queue_lets_one_wait_and_leaves_out_the_others() {
     let app = TestApp::spawn().await;
     let user = app.user().await;

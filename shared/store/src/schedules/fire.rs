@@ -18,7 +18,7 @@ use crate::{
 /// Schedules of active accounts that are due within `ahead`, in the order of their times, that come after `cursor` in that
 /// order. Those of disabled accounts wait until they are enabled again, and have then missed what they have missed.
 ///
-/// Of each, the latest ten runs are looked at for those that have not ended.
+/// They come without what their runs get, however much that is: [`whole`](super::whole) has it.
 pub async fn due(
     conn: &mut PgConnection,
     ahead: Duration,
@@ -33,15 +33,17 @@ pub async fn due(
         select s.id, s.user_id, s.created_at, s.updated_at, s.next_at, s.decided_until, s.anchor, s.once_at, s.version,
                s.interval_s, s.expires_in_s, s.timeout_s, s.retry_delay_s, s.max_iterations, s.iterations, s.max_retries,
                s.priority, s.exponential_backoff, s.active, s.overlap, s.catch_up, s.dst, s.lane, s.task_type,
-               s.expression, s.timezone, s.resources as "resources: RawJson", s.callbacks as "callbacks: RawJson",
-               s.input as "input: RawJson", c.now as "now!",
+               s.expression, s.timezone, null::json as "resources?: RawJson", null::json as "callbacks?: RawJson",
+               '{}'::json as "input!: RawJson", c.now as "now!",
+               (octet_length(s.input::text) + coalesce(octet_length(s.resources::text), 0)
+                + coalesce(octet_length(s.callbacks::text), 0))::bigint as "size!",
+               -- Any run may be the one that goes on. No join: each task is found by its key, whatever the planner expects.
                case s.overlap when 'allow' then 0 else (
                    select count(*) from (
-                       select r.task_id from schedule_runs r
+                       select from schedule_runs r
                        where r.schedule_id = s.id and r.task_id is not null
-                       order by r.nominal_at desc limit 10) r
-                   join tasks t on t.id = r.task_id
-                   where t.ended_at is null) end as "open!"
+                         and (select t.ended_at is null from tasks t where t.id = r.task_id)
+                       limit 2) r) end as "open!"
         from (select coalesce($5::timestamptz, statement_timestamp()) as now) c,
              schedules s join users u on u.id = s.user_id and u.status = 'active'
         where s.next_at <= c.now + make_interval(secs => $1) and (s.next_at, s.id) > ($2, $3)

@@ -18,7 +18,7 @@ use serde_json::value::RawValue;
 
 pub use change::{Read, create, delete, place, update};
 pub use fire::{Turn, TurnRun, due, fire, run_now};
-pub use read::{Filter, get, list};
+pub use read::{Filter, get, list, whole};
 pub use runs::{RunRecord, forget_runs, runs};
 
 use crate::tasks::{Concurrency, NewTask, Ties};
@@ -72,7 +72,7 @@ pub struct ScheduleRecord {
     pub id: ScheduleId,
     /// Whose.
     pub user_id: UserId,
-    /// What its owner says of it.
+    /// What its owner says of it. Of those of [`due`] and [`list`], without `input`, `resources` and `callbacks`.
     pub definition: Definition,
     /// The first time that nothing has been decided about.
     pub next_at: Option<DateTime<Utc>>,
@@ -88,8 +88,10 @@ pub struct ScheduleRecord {
     pub updated_at: DateTime<Utc>,
     /// The present, as the database sees it.
     pub now: DateTime<Utc>,
-    /// Of its latest runs, how many have not ended: 0, 1, or 2 for more. Only [`due`] looks.
+    /// Of its runs, how many have not ended: 0, 1, or 2 for more. Only [`due`] looks.
     pub open: usize,
+    /// Bytes of what a run gets. Only [`due`] looks.
+    pub size: usize,
 }
 
 impl ScheduleRecord {

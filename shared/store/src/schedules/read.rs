@@ -48,6 +48,7 @@ pub(super) struct Row {
     pub input: RawJson,
     pub now: DateTime<Utc>,
     pub open: i64,
+    pub size: i64,
 }
 
 impl TryFrom<Row> for ScheduleRecord {
@@ -65,6 +66,7 @@ impl TryFrom<Row> for ScheduleRecord {
             updated_at: row.updated_at,
             now: row.now,
             open: usize::try_from(row.open).unwrap_or_default(),
+            size: usize::try_from(row.size).unwrap_or_default(),
             definition: Definition {
                 timing: timing(&row, dst)?,
                 dst,
@@ -130,7 +132,7 @@ pub async fn get(
                expires_in_s, timeout_s, retry_delay_s, max_iterations, iterations, max_retries, priority,
                exponential_backoff, active, overlap, catch_up, dst, lane, task_type, expression, timezone,
                resources as "resources: RawJson", callbacks as "callbacks: RawJson", input as "input: RawJson",
-               coalesce($3::timestamptz, statement_timestamp()) as "now!", 0::bigint as "open!"
+               coalesce($3::timestamptz, statement_timestamp()) as "now!", 0::bigint as "open!", 0::bigint as "size!"
         from schedules where id = $1 and ($2::bigint is null or user_id = $2)
         "#,
         id.0,
@@ -142,7 +144,29 @@ pub async fn get(
     row.map(ScheduleRecord::try_from).transpose()
 }
 
-/// Schedules, newest first, of `owner` or of all, that come after `cursor` in that order.
+/// Those of these schedules that are there, in no order.
+pub async fn whole(conn: &mut PgConnection, ids: &[ScheduleId], now: Now) -> Result<Vec<ScheduleRecord>> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+    let rows = sqlx::query_as!(
+        Row,
+        r#"
+        select id, user_id, created_at, updated_at, next_at, decided_until, anchor, once_at, version, interval_s,
+               expires_in_s, timeout_s, retry_delay_s, max_iterations, iterations, max_retries, priority,
+               exponential_backoff, active, overlap, catch_up, dst, lane, task_type, expression, timezone,
+               resources as "resources: RawJson", callbacks as "callbacks: RawJson", input as "input: RawJson",
+               coalesce($2::timestamptz, statement_timestamp()) as "now!", 0::bigint as "open!", 0::bigint as "size!"
+        from schedules where id = any ($1)
+        "#,
+        &ids,
+        now,
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(ScheduleRecord::try_from).collect()
+}
+
+/// Schedules, newest first, of `owner` or of all, that come after `cursor` in that order. They come without what their runs
+/// get: nobody asks a list for it.
 pub async fn list(
     conn: &mut PgConnection,
     owner: Option<UserId>,
@@ -157,8 +181,8 @@ pub async fn list(
         select id, user_id, created_at, updated_at, next_at, decided_until, anchor, once_at, version, interval_s,
                expires_in_s, timeout_s, retry_delay_s, max_iterations, iterations, max_retries, priority,
                exponential_backoff, active, overlap, catch_up, dst, lane, task_type, expression, timezone,
-               resources as "resources: RawJson", callbacks as "callbacks: RawJson", input as "input: RawJson",
-               coalesce($6::timestamptz, statement_timestamp()) as "now!", 0::bigint as "open!"
+               null::json as "resources?: RawJson", null::json as "callbacks?: RawJson", '{}'::json as "input!: RawJson",
+               coalesce($6::timestamptz, statement_timestamp()) as "now!", 0::bigint as "open!", 0::bigint as "size!"
         from schedules
         where ($1::bigint is null or user_id = $1) and id < $2 and ($3::text is null or task_type = $3)
           and ($4::text is null

@@ -55,7 +55,7 @@ pub async fn runs(conn: &mut PgConnection, id: ScheduleId, limit: i64) -> Result
 }
 
 /// Forgets what became of all but the latest `kept` times of these schedules; gives how many were forgotten. None comes again:
-/// a schedule's time only goes forward.
+/// a schedule's time only goes forward. A run whose task has not ended is kept: that is how an overlap is seen.
 pub async fn forget_runs(conn: &mut PgConnection, ids: &[ScheduleId], kept: i64) -> Result<u64> {
     let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
     let done = sqlx::query!(
@@ -65,6 +65,7 @@ pub async fn forget_runs(conn: &mut PgConnection, ids: &[ScheduleId], kept: i64)
               lateral (select nominal_at from schedule_runs k where k.schedule_id = g.id
                        order by nominal_at desc offset $2 limit 1) edge
         where r.schedule_id = g.id and r.nominal_at <= edge.nominal_at
+          and (select t.ended_at is null from tasks t where t.id = r.task_id) is not true
         "#,
         &ids,
         kept,

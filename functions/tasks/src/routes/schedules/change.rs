@@ -24,7 +24,7 @@ use serde_json::{
 
 use super::{
     PREVIEW, links, next_at,
-    request::{WhenRequest, WhenSchema, check_iterations, policy},
+    request::{WhenRequest, WhenSchema, check_data, check_iterations, policy},
     view::Whole,
 };
 use crate::{
@@ -57,7 +57,7 @@ pub struct Request {
     catch_up: Option<CatchUp>,
     #[serde(default, deserialize_with = "policy")]
     dst: Option<Dst>,
-    /// In the place of the present one.
+    /// In the place of the present one, of 256 KiB of JSON text at most.
     #[schemars(with = "Option<Map<String, Value>>")]
     data: Option<Box<RawValue>>,
     #[schemars(range(min = 1, max = 10))]
@@ -94,10 +94,35 @@ impl Validate for Request {
             expires_in: self.expires_in.flatten(),
         };
         options.check(violations);
+        check_data(self.data.as_deref(), violations);
         if let Some(schedule) = &self.schedule {
             schedule.check(violations);
         }
         check_iterations(self.max_iterations.flatten(), violations);
+    }
+}
+
+impl Request {
+    /// Does it pause, and nothing else? That must work for whoever can no longer have what the schedule makes.
+    fn only_pauses(&self) -> bool {
+        matches!(
+            self,
+            Self {
+                active: Some(false),
+                schedule: None,
+                max_iterations: None,
+                overlap: None,
+                catch_up: None,
+                dst: None,
+                data: None,
+                priority: None,
+                resources: None,
+                callbacks: None,
+                retry_config: None,
+                timeout: None,
+                expires_in: None,
+            }
+        )
     }
 }
 
@@ -117,7 +142,9 @@ pub async fn handler(
     for _ in 0..TRIES {
         let found = database(&state, async |conn| schedules::get(conn, id, scope, now).await).await;
         let read = found.map_err(TaskError::from)?.ok_or(TaskError::NoSuchSchedule)?;
-        permitted::check(&state, &caller, &read.definition.template.task_type)?;
+        if !request.only_pauses() {
+            permitted::check(&state, &caller, &read.definition.template.task_type)?;
+        }
         if let Some(changed) = change(&state, &read, &condition, &request).await? {
             let tag = if_match::tag(changed.version);
             return Ok(([(header::ETAG, tag)], success(Whole::new(&changed, PREVIEW)).links(links(id))));
@@ -190,6 +217,10 @@ fn following(read: &ScheduleRecord, definition: &Definition) -> Result<Option<Da
 
 fn merged(state: &AppState, read: &ScheduleRecord, request: &Request) -> Result<Definition, Problem> {
     let mut definition = read.definition.clone();
+    if request.only_pauses() {
+        definition.active = false;
+        return Ok(definition);
+    }
     let template = &mut definition.template;
     let data = request.data.as_deref().unwrap_or(&template.input);
     let task_type = submit::check_type(state, &template.task_type, data, "").map_err(Problem::unprocessable)?;
@@ -204,6 +235,7 @@ fn merged(state: &AppState, read: &ScheduleRecord, request: &Request) -> Result<
         template.resources = resources.as_ref().and_then(|resources| to_raw_value(resources).ok());
     }
     if let Some(callbacks) = &request.callbacks {
+        submit::check_callbacks(state, callbacks.as_ref(), "").map_err(Problem::unprocessable)?;
         template.callbacks = callbacks.as_ref().and_then(|callbacks| to_raw_value(callbacks).ok());
     }
     if let Some(retry) = &request.retry_config {

@@ -37,6 +37,7 @@ pub async fn handler(
     permitted::check(&state, &caller, &request.task_type)?;
     let task_type =
         submit::check_type(&state, &request.task_type, &request.data, "").map_err(Problem::unprocessable)?;
+    submit::check_callbacks(&state, request.callbacks.as_ref(), "").map_err(Problem::unprocessable)?;
     let id = ScheduleId(ids.make());
     if ids.again() {
         let now = state.clock.database_override();
@@ -150,5 +151,6 @@ fn new(
         updated_at: now,
         now,
         open: 0,
+        size: 0,
     })
 }

@@ -15,12 +15,14 @@ use crate::routes::submit::{Callbacks, MAX_RESOURCES, MAX_TIMEOUT, Options, Retr
 
 /// The most runs that can be asked for.
 const MOST_ITERATIONS: i32 = 1_000_000_000;
+/// The largest `data`, in bytes, as EventBridge Scheduler has it: every run gets a copy without anybody sending it again.
+const MAX_DATA: usize = 256 * 1024;
 
 /// The body of POST. Unknown fields are ignored, as the original does.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct Request {
     pub task_type: String,
-    /// What the task type asks for, nested 100 levels deep at most.
+    /// What the task type asks for, nested 100 levels deep at most, of 256 KiB of JSON text at most.
     #[schemars(with = "Map<String, Value>")]
     pub data: Box<RawValue>,
     #[schemars(with = "WhenSchema")]
@@ -106,9 +108,16 @@ impl Validate for Request {
             expires_in: self.expires_in,
         };
         options.check(violations);
+        check_data(Some(&self.data), violations);
         self.schedule.check(violations);
         check_iterations(self.max_iterations, violations);
     }
+}
+
+/// Notes it when that is more than runs may get.
+pub fn check_data(data: Option<&RawValue>, violations: &mut Violations) {
+    let fits = data.is_none_or(|data| data.get().len() <= MAX_DATA);
+    violations.check(fits, "/data", "too_long", "may have at most 256 KiB of JSON text");
 }
 
 /// Notes it when that is no number of runs.
