@@ -4,7 +4,10 @@ use chrono::{DateTime, Utc};
 use halyard_domain::{TaskId, WorkflowId, failure::failure_of, task::TaskState, webhook::SourceKind};
 use halyard_store::webhooks::Claimed;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json, value::RawValue};
+use serde_json::{
+    Map, Value, json,
+    value::{RawValue, to_raw_value},
+};
 use uuid::Uuid;
 
 /// Its content type (`CloudEvents`, JSON event format, section 3).
@@ -19,7 +22,7 @@ struct Event<'a> {
     subject: String,
     time: DateTime<Utc>,
     datacontenttype: &'static str,
-    data: Value,
+    data: Box<RawValue>,
 }
 
 /// The body of a delivery.
@@ -30,14 +33,14 @@ pub fn body(delivery: &Claimed, source: &str) -> Result<Vec<u8>, serde_json::Err
     let (subject, data) = match delivery.source_kind {
         SourceKind::Task => {
             let id = TaskId(delivery.source);
-            (id.to_string(), task(id, serde_json::from_str(delivery.data.get())?))
+            (id.to_string(), to_raw_value(&task(id, serde_json::from_str(delivery.data.get())?))?)
         }
         SourceKind::Workflow => {
             let id = WorkflowId(delivery.source).to_string();
             let mut data: Map<String, Value> = serde_json::from_str(delivery.data.get())?;
             data.insert("workflow_id".to_owned(), json!(id));
             data.insert("links".to_owned(), json!({"status": format!("/tasks/workflows/{id}")}));
-            (id, Value::Object(data))
+            (id, to_raw_value(&data)?)
         }
     };
     serde_json::to_vec(&Event {
@@ -69,10 +72,29 @@ struct Told {
     result: Option<Box<RawValue>>,
 }
 
-/// A task as its status shows it, in short.
-fn task(id: TaskId, told: Told) -> Value {
+/// A task as its status shows it, in short. The result goes through as it is written: it may be nested deeper than is decoded.
+#[derive(Serialize)]
+struct Shown {
+    task_id: TaskId,
+    task_type: String,
+    status: String,
+    priority: i16,
+    attempt: i16,
+    created_at: DateTime<Utc>,
+    started_at: Option<DateTime<Utc>>,
+    completed_at: Option<DateTime<Utc>>,
+    workflow_id: Option<WorkflowId>,
+    retry_of: Option<TaskId>,
+    progress: Map<String, Value>,
+    error: Option<Value>,
+    /// Null when there is none, or when it is larger than 16 KiB: the link has it.
+    result: Option<Box<RawValue>>,
+    links: Value,
+}
+
+fn task(id: TaskId, told: Told) -> Shown {
     let state = told.status.parse::<TaskState>().ok();
-    let failure = told.error.zip(state).map(|(text, state)| {
+    let error = told.error.zip(state).map(|(text, state)| {
         let (code, message) = failure_of(text, state);
         json!({"code": code, "message": message})
     });
@@ -80,23 +102,22 @@ fn task(id: TaskId, told: Told) -> Value {
     if state == Some(TaskState::Completed) {
         progress.insert("percentage".to_owned(), json!(100.0));
     }
-    json!({
-        "task_id": id,
-        "task_type": told.task_type,
-        "status": told.status,
-        "priority": told.priority,
-        "attempt": told.attempt,
-        "created_at": told.created_at,
-        "started_at": told.started_at,
-        "completed_at": told.ended_at,
-        "workflow_id": id_of(told.workflow_id).map(WorkflowId),
-        "retry_of": id_of(told.retry_of).map(TaskId),
-        "progress": progress,
-        "error": failure,
-        // Null when there is none, or when it is larger than 16 KiB: the link has it.
-        "result": told.result,
-        "links": {"status": format!("/tasks/status/{id}"), "result": format!("/tasks/result/{id}")},
-    })
+    Shown {
+        task_id: id,
+        task_type: told.task_type,
+        status: told.status,
+        priority: told.priority,
+        attempt: told.attempt,
+        created_at: told.created_at,
+        started_at: told.started_at,
+        completed_at: told.ended_at,
+        workflow_id: id_of(told.workflow_id).map(WorkflowId),
+        retry_of: id_of(told.retry_of).map(TaskId),
+        progress,
+        error,
+        result: told.result,
+        links: json!({"status": format!("/tasks/status/{id}"), "result": format!("/tasks/result/{id}")}),
+    }
 }
 
 /// An id as PostgreSQL writes it.

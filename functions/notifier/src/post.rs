@@ -1,9 +1,10 @@
 //! One attempt: signed, posted, judged.
 
-use std::time::Duration;
+use std::{panic::AssertUnwindSafe, time::Duration};
 
 use bytes::Bytes;
 use chrono::DateTime;
+use futures::FutureExt as _;
 use halyard_domain::{
     outbound::Target,
     webhook::{Judgement, harmless, judge, next_attempt, retry_after},
@@ -37,7 +38,11 @@ enum End {
 /// Makes one attempt and says what becomes of the delivery.
 pub async fn attempt(notifier: &Notifier, delivery: &Claimed, signing: &Signing) -> Settled {
     let began = Instant::now();
-    let attempt = send(notifier, delivery, signing).await;
+    // The neighbours of one that panics are sent, and their outcomes are noted.
+    let attempt = AssertUnwindSafe(send(notifier, delivery, signing)).catch_unwind().await.unwrap_or_else(|_| {
+        tracing::error!(delivery = %delivery.id, "sending a delivery panicked");
+        failed("it could not be sent".to_owned(), false)
+    });
     let took = began.elapsed();
     let age = delivery.age + chrono::Duration::from_std(took).unwrap_or_default();
     let outcome = match attempt.end {

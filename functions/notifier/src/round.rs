@@ -45,7 +45,8 @@ pub struct Counts {
 }
 
 enum Done {
-    Claimed(Result<Vec<(Claimed, keys::Signing)>, StoreError>, usize),
+    /// What is to be posted, and whether more may be due.
+    Claimed(Result<(Vec<(Claimed, keys::Signing)>, bool), StoreError>),
     Settled(Vec<Settled>, Result<Vec<DeliveryId>, StoreError>),
 }
 
@@ -137,10 +138,11 @@ impl<'a> Round<'a> {
             let claimed = within(DATABASE, async {
                 let now = notifier.clock.database_override();
                 let mut conn = notifier.pool.acquire().await?;
-                let claimed = webhooks::claim(&mut conn, limit, now).await?;
-                keys::of_each(notifier, &mut conn, claimed, now).await
+                let portion = webhooks::claim(&mut conn, limit, now).await?;
+                let signed = keys::of_each(notifier, &mut conn, portion.deliveries, now).await?;
+                Ok::<_, StoreError>((signed, portion.more))
             });
-            Done::Claimed(claimed.await, wanted)
+            Done::Claimed(claimed.await)
         }
         .boxed()
     }
@@ -160,16 +162,17 @@ impl<'a> Round<'a> {
 
     fn digest(&mut self, done: Done) -> Result<(), StoreError> {
         match done {
-            Done::Claimed(Ok(claimed), wanted) => {
-                self.dry = claimed.len() < wanted;
+            Done::Claimed(Ok((claimed, more))) => {
+                // Few may be claimed although more are due: those looked at were of endpoints that fail or are disabled.
+                self.dry = !more;
                 self.counts.claimed += claimed.len();
                 let notifier = self.notifier;
                 for (delivery, signing) in claimed {
                     self.posts.push(async move { post::attempt(notifier, &delivery, &signing).await }.boxed());
                 }
             }
-            Done::Claimed(Err(error), _) if self.counts.claimed == 0 => return Err(error),
-            Done::Claimed(Err(error), _) => {
+            Done::Claimed(Err(error)) if self.counts.claimed == 0 => return Err(error),
+            Done::Claimed(Err(error)) => {
                 tracing::warn!(%error, "no more deliveries could be claimed; beat will ring");
                 self.dry = true;
             }

@@ -64,6 +64,9 @@ pub enum TaskError {
     /// It is to be repeated, and nothing is sent there.
     #[error("the endpoint is disabled")]
     EndpointDisabled,
+    /// It is to be repeated, and was often enough.
+    #[error("the delivery has had 1,000 attempts")]
+    SentTooOften,
     /// In a terminal state already.
     #[error("the task has ended: {0}")]
     Ended(TaskState),
@@ -124,6 +127,7 @@ impl From<TaskError> for Problem {
             TaskError::NoSuchDelivery => Self::not_found("there is no such delivery"),
             TaskError::NoSuchEndpoint => Self::not_found("there is no such endpoint"),
             TaskError::StillOwed => Self::conflict("delivery_owed", error.to_string()),
+            TaskError::SentTooOften => Self::conflict("sent_too_often", error.to_string()),
             TaskError::EndpointDisabled => Self::conflict("endpoint_disabled", error.to_string()),
             TaskError::Ended(_) => Self::conflict("task_ended", error.to_string()),
             TaskError::NotEnded(_) => Self::conflict("task_not_ended", error.to_string()).with_retry_after(1),

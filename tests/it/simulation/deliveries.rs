@@ -72,6 +72,9 @@ impl Deliveries {
             if posts > row.attempts {
                 return Err(format!("posted {posts} times: {row:?}"));
             }
+            if received.limits.iter().any(|limit| LIMIT.to_std() != Ok(*limit)) {
+                return Err(format!("a post of {id} was to wait {:?} for its answer", received.limits));
+            }
             if received.bodies.iter().any(|body| *body != received.bodies[0]) {
                 return Err(format!("two posts of {id} say different things: {:?}", received.bodies));
             }

@@ -4,6 +4,7 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -26,6 +27,8 @@ pub const HOOKS: [&str; 3] =
 pub struct Received {
     /// Of each post; they must be the same.
     pub bodies: Vec<Bytes>,
+    /// How long each post was to wait for its answer.
+    pub limits: Vec<Duration>,
     /// How many of them were answered 2xx.
     pub taken: usize,
 }
@@ -60,10 +63,11 @@ impl Receiver {
         self.lock().received.clone()
     }
 
-    fn take(&self, id: DeliveryId, outgoing: &Outgoing) -> Answer {
+    fn take(&self, id: DeliveryId, outgoing: &Outgoing, limit: Duration) -> Answer {
         let inner = &mut *self.lock();
         let received = inner.received.entry(id).or_default();
         received.bodies.push(outgoing.body.clone());
+        received.limits.push(limit);
         let dice = &inner.dice;
         let (status, pause) = match outgoing.target.path_and_query() {
             _ if inner.in_order => (200, None),
@@ -105,7 +109,7 @@ impl Outbound for StagedOutbound {
         let id = delivery(&outgoing);
         let label = format!("post {id} to {}", outgoing.target.path_and_query());
         let broken = || SendError::Broken("the simulation broke it".to_owned());
-        let take = async |_| Ok(self.receiver.take(id, &outgoing));
+        let take = async |_| Ok(self.receiver.take(id, &outgoing, limits.time));
         let answer = self.stage.pass(self.host, Kind::Post(id), label, broken, take);
         tokio::time::timeout(limits.time, answer).await.unwrap_or(Err(SendError::TimedOut(limits.time)))
     }

@@ -48,6 +48,9 @@ async fn a_delivery_is_replayed_under_its_id() {
     let again = receiver.take().remove(0);
     assert_eq!((again.id(), &again.body), (first.id(), &first.body));
     assert_eq!(states(&app).await, "completed delivered 2");
+    app.execute("update webhook_deliveries set attempts = 1000").await;
+    user.post(&path, json!({})).await.expect_problem(409, "sent_too_often");
+    app.execute("update webhook_deliveries set attempts = 2").await;
     receiver.reply(Reply::status(410));
     user.post(&path, json!({})).await.expect(200);
     app.drain().await;

@@ -2,9 +2,9 @@
 
 use chrono::Duration;
 use halyard_tests::{Receiver, Reply, TestApp};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{finished, notify, states};
+use super::{finished, notify, states, task};
 
 /// Seconds until the next attempt of the only delivery.
 async fn wait(app: &TestApp) -> i64 {
@@ -188,6 +188,43 @@ async fn an_endpoint_that_fails_holds_nobody_else_up() {
     app.leave_unfinished();
 }
 
+/// Owes so many deliveries more like the only one to a receiver, due so many seconds before that one's event.
+async fn owe(app: &TestApp, receiver: &Receiver, count: u32, seconds: u32) {
+    let url = receiver.url("/completion");
+    app.execute(&format!(
+        "insert into webhook_deliveries
+             (id, source, user_id, event_at, planned_at, due_at, sequence, source_kind, event, url, data)
+         select gen_random_uuid(), source, user_id, event_at, planned_at, event_at - interval '{seconds} s', sequence + i,
+                source_kind, event, url, data
+         from webhook_deliveries, generate_series(1, {count}) i where url = '{url}'"
+    ))
+    .await;
+}
+
+#[tokio::test]
+async fn endpoints_with_hundreds_due_that_fail_or_are_gone_hold_nobody_else_up() {
+    let app = TestApp::spawn().await;
+    let (gone, bad, good) = (Receiver::start(), Receiver::start(), Receiver::start());
+    let user = app.user().await;
+    gone.reply(Reply::status(410));
+    bad.otherwise(Reply::status(500));
+    for receiver in [&gone, &bad, &good] {
+        finished(&app, &user, receiver).await;
+        assert_eq!(receiver.take().len(), 1);
+    }
+    // More of each than one claim looks at.
+    owe(&app, &gone, 300, 3).await;
+    owe(&app, &bad, 300, 2).await;
+    owe(&app, &good, 1, 1).await;
+    notify(&app).await;
+    assert_eq!((gone.count(), good.count()), (0, 1), "one doorbell is enough");
+    assert!((1..=10).contains(&bad.count()), "{}", bad.count());
+    assert_eq!(app.count("select count(*) from webhook_deliveries where state = 'skipped'").await, 300);
+    let due = "select count(*) from webhook_deliveries where state = 'owed' and due_at <= $1";
+    assert_eq!(app.count_of(due, app.now()).await, 0);
+    app.leave_unfinished();
+}
+
 #[tokio::test]
 async fn deliveries_are_forgotten_a_month_after_they_ended() {
     let app = TestApp::spawn().await;
@@ -252,4 +289,30 @@ async fn an_address_that_nobody_has_confirmed_is_not_told_of_endpoints() {
     finished(&app, &user, &receiver).await;
     app.beat().await;
     assert!(app.mails().iter().all(|mail| mail.message.subject != SUBJECT));
+}
+
+#[tokio::test]
+async fn a_result_is_told_however_deep_it_is() {
+    let app = TestApp::spawn().await;
+    let (receiver, user) = (Receiver::start(), app.user().await);
+    // Each step wraps the result of the one before it, until that is deeper than what is decoded.
+    let mut data = json!("deep");
+    for _ in 0..90 {
+        data = json!([data]);
+    }
+    let step = |data: Value, more: Value| {
+        let mut step = task(&receiver, &data);
+        step["input_from"] = more;
+        step
+    };
+    let mut steps = vec![step(json!({"message": data}), Value::Null)];
+    steps.extend((0..40).map(|_| step(json!({}), json!("previous"))));
+    steps[0].as_object_mut().expect("an object").remove("input_from");
+    user.post("/tasks/chain", json!({"tasks": steps})).await.expect(200);
+    app.drain().await;
+    let of = |condition: &str| format!("select count(*) from {condition}");
+    let completed = app.count(&of("tasks where state = 'completed'")).await;
+    assert!((2..41).contains(&completed), "{completed} of 41 could be decoded");
+    assert_eq!(app.count(&of("webhook_deliveries where event = 'completed' and state = 'delivered'")).await, completed);
+    assert_eq!(app.count(&of("webhook_deliveries where state = 'owed'")).await, 0);
 }

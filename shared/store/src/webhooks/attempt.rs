@@ -55,9 +55,19 @@ pub struct Claimed {
     pub secrets: Vec<Vec<u8>>,
 }
 
+/// What one claim took.
+#[derive(Debug, Clone)]
+pub struct Portion {
+    /// The deliveries to attempt.
+    pub deliveries: Vec<Claimed>,
+    /// More may be due: it looked at as many as it may, or took as many as were wanted. All that it looked at and did not leave
+    /// for want of room has ended or is due later, so whoever claims until there is no more comes to an end.
+    pub more: bool,
+}
+
 /// Takes up to `limit` deliveries that are due, the longest due first; those that another notifier takes at this moment are
 /// passed over. Those of disabled accounts and endpoints end as skipped, and of an endpoint that fails only some are taken.
-pub async fn claim(conn: &mut PgConnection, limit: i64, now: Now) -> Result<Vec<Claimed>> {
+pub async fn claim(conn: &mut PgConnection, limit: i64, now: Now) -> Result<Portion> {
     let rows = sqlx::query!(
         r#"
         with at as (
@@ -89,12 +99,17 @@ pub async fn claim(conn: &mut PgConnection, limit: i64, now: Now) -> Result<Vec<
             from picked p, at where d.id = p.id
             returning d.*, at.now as at
         )
-        select id as "id!", fence as "fence!", user_id as "user_id!", source_kind as "source_kind!", source as "source!",
-               event as "event!", event_at as "event_at!", url as "url!", data as "data!: RawJson", tries as "tries!",
-               at as "at!", extract(epoch from at - planned_at)::float8 as "age!",
+        -- One row without a delivery when none is taken: that more may be due is said then, too.
+        select n.more as "more!", t.id as "id?", t.fence as "fence?", t.user_id as "user_id?",
+               t.source_kind as "source_kind?", t.source as "source?", t.event as "event?", t.event_at as "event_at?",
+               t.url as "url?", t.data as "data?: RawJson", t.tries as "tries?", t.at as "at?",
+               extract(epoch from t.at - t.planned_at)::float8 as "age?",
                (select coalesce(array_agg(s.sealed order by s.version desc), '{}') from webhook_secrets s
                 where s.user_id = t.user_id and (s.expires_at is null or s.expires_at > t.at)) as "secrets!"
-        from taken t order by id
+        from (select (select count(*) from locked) >= $2::bigint * $3::bigint
+                     or (select count(*) from taken) >= $2::bigint as more) n
+            left join taken t on true
+        order by t.id
         "#,
         now,
         limit,
@@ -105,25 +120,29 @@ pub async fn claim(conn: &mut PgConnection, limit: i64, now: Now) -> Result<Vec<
     )
     .fetch_all(conn)
     .await?;
-    rows.into_iter()
-        .map(|row| {
-            Ok(Claimed {
-                id: DeliveryId(row.id),
-                fence: row.fence,
-                user_id: UserId(row.user_id),
-                source_kind: parse(&row.source_kind)?,
-                source: row.source,
-                event: row.event,
-                event_at: row.event_at,
-                url: row.url,
-                data: row.data.0,
-                tries: row.tries,
-                age: seconds(row.age),
-                at: row.at,
-                secrets: row.secrets,
-            })
-        })
-        .collect()
+    let more = rows.first().is_some_and(|row| row.more);
+    let deliveries = rows.into_iter().filter_map(|row| {
+        let source_kind = match parse(&row.source_kind?) {
+            Ok(kind) => kind,
+            Err(error) => return Some(Err(error)),
+        };
+        Some(Ok(Claimed {
+            id: DeliveryId(row.id?),
+            fence: row.fence?,
+            user_id: UserId(row.user_id?),
+            source_kind,
+            source: row.source?,
+            event: row.event?,
+            event_at: row.event_at?,
+            url: row.url?,
+            data: row.data?.0,
+            tries: row.tries?,
+            age: seconds(row.age?),
+            at: row.at?,
+            secrets: row.secrets,
+        }))
+    });
+    Ok(Portion { deliveries: deliveries.collect::<Result<_>>()?, more })
 }
 
 /// What becomes of a delivery after an attempt.

@@ -131,7 +131,12 @@ pub enum Replay {
     StillOwed,
     /// Its endpoint is disabled.
     Disabled,
+    /// It has had as many attempts as are kept of one: [`MOST_ATTEMPTS`].
+    TooOften,
 }
+
+/// What has had so many attempts is not replayed: they are numbered, and all of them are kept and shown.
+pub const MOST_ATTEMPTS: i16 = 1_000;
 
 /// Owes a delivery of `owner`, or of anybody, once more. `None`: there is no such delivery.
 pub async fn replay(
@@ -145,28 +150,30 @@ pub async fn replay(
         with at as (
             select coalesce($3::timestamptz, statement_timestamp()) as now
         ), target as (
-            select d.id, d.state <> 'owed' as ended,
+            select d.id, d.state <> 'owed' as ended, d.attempts >= $4 as spent,
                    exists (select from webhook_endpoints e where e.user_id = d.user_id and e.disabled_at is not null
                            and e.url_hash = sha256(convert_to(d.url, 'UTF8'))) as disabled
             from webhook_deliveries d where d.id = $1 and ($2::bigint is null or d.user_id = $2) for update of d
         ), owed as (
             update webhook_deliveries d set state = 'owed', ended_at = null, tries = 0, claimed = false, error = null,
                 planned_at = at.now, due_at = at.now
-            from target t, at where d.id = t.id and t.ended and not t.disabled
+            from target t, at where d.id = t.id and t.ended and not t.disabled and not t.spent
             returning d.id
         )
-        select ended as "ended!", disabled as "disabled!", exists (select from owed) as "owed!" from target
+        select ended as "ended!", disabled as "disabled!", spent as "spent!", exists (select from owed) as "owed!" from target
         "#,
         id.0,
         owner.map(|o| o.0),
         now,
+        MOST_ATTEMPTS,
     )
     .fetch_optional(conn)
     .await?;
-    Ok(row.map(|row| match (row.owed, row.disabled && row.ended) {
-        (true, _) => Replay::Owed,
-        (false, true) => Replay::Disabled,
-        (false, false) => Replay::StillOwed,
+    Ok(row.map(|row| match row {
+        row if row.owed => Replay::Owed,
+        row if !row.ended => Replay::StillOwed,
+        row if row.disabled => Replay::Disabled,
+        _ => Replay::TooOften,
     }))
 }
 

@@ -13,7 +13,7 @@ mod endpoints;
 mod log;
 mod secrets;
 
-pub use attempt::{Claimed, Outcome, Settled, claim, overdue, settle};
+pub use attempt::{Claimed, Outcome, Portion, Settled, claim, overdue, settle};
 pub use endpoints::{Endpoint, enable, endpoints};
-pub use log::{Attempt, Delivery, Filter, Replay, deliveries, delivery, replay, sweep};
+pub use log::{Attempt, Delivery, Filter, MOST_ATTEMPTS, Replay, deliveries, delivery, replay, sweep};
 pub use secrets::{NewSecret, Secret, keep_first, rotate, secrets};

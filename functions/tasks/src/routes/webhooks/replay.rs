@@ -33,6 +33,7 @@ pub async fn handler(
         Replay::Owed => {}
         Replay::StillOwed => return Err(TaskError::StillOwed.into()),
         Replay::Disabled => return Err(TaskError::EndpointDisabled.into()),
+        Replay::TooOften => return Err(TaskError::SentTooOften.into()),
     }
     state.callbacks.ring_or_leave(std::time::Duration::ZERO, QUEUE).await;
     Ok(success(Response { delivery_id: id, state: DeliveryState::Owed }))
@@ -44,5 +45,6 @@ pub fn describe(op: &mut Operation<'_>) {
         .detail("Under the same id and with the same body, so that a receiver knows what it has had. It is tried for a day again.")
         .answers::<Response>("It is owed.")
         .problem(409, "delivery_owed", "it has not ended yet")
-        .problem(409, "endpoint_disabled", "its endpoint is disabled");
+        .problem(409, "endpoint_disabled", "its endpoint is disabled")
+        .problem(409, "sent_too_often", "it has had 1,000 attempts");
 }
