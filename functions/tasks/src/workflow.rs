@@ -14,7 +14,7 @@ use halyard_store::{
     Constraint, StoreError,
     tasks::{NewTask, Step, Submitted, Ties},
     within,
-    workflows::{self, Heed, NewWorkflow},
+    workflows::{self, NewWorkflow},
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json, value::RawValue};
@@ -204,7 +204,7 @@ pub async fn ring(state: &AppState, tasks: &[NewTask], accepted: &[Submitted], i
 pub async fn take_further(state: &AppState, id: WorkflowId) {
     let taken = within(FURTHER, async {
         let mut conn = state.pool.acquire().await?;
-        further::take_further(&mut conn, id, Heed::Any, state.clock.database_override()).await
+        further::take_further(&mut conn, id, state.clock.database_override()).await
     });
     match taken.await {
         Ok(taken) => {

@@ -6,7 +6,7 @@ use halyard_cloud::queue::Queue;
 use halyard_domain::{Lane, WorkflowId, task::MAX_SEND_DELAY, workflow::advance};
 use halyard_store::{
     Connection, Now, StoreError,
-    workflows::{self, Heed, Inputs, Released},
+    workflows::{self, Inputs, Released},
 };
 use serde_json::value::{RawValue, to_raw_value};
 
@@ -31,10 +31,10 @@ pub struct Taken {
 ///
 /// # Errors
 /// When the database fails; what was committed stands, and what was not is still signalled.
-pub async fn take_further(conn: &mut Connection, id: WorkflowId, heed: Heed, now: Now) -> Result<Taken, StoreError> {
+pub async fn take_further(conn: &mut Connection, id: WorkflowId, now: Now) -> Result<Taken, StoreError> {
     let mut taken = Taken::default();
     for _ in 0..ROUNDS {
-        if !workflows::has_signals(conn, id, heed).await? {
+        if !workflows::worth_deciding(conn, id).await? {
             break;
         }
         let mut tx = conn.begin().await?;

@@ -7,7 +7,7 @@ use std::{
 
 use halyard_cloud::queue::Outgoing;
 use halyard_domain::{Lane, task::MAX_SEND_DELAY};
-use halyard_store::{tasks::FinishedRow, within, workflows::Heed};
+use halyard_store::{tasks::FinishedRow, within};
 
 use super::{DATABASE, Worker};
 use crate::{
@@ -24,7 +24,7 @@ pub async fn take_workflows_further(worker: &Worker, rows: &[FinishedRow]) {
     for id in ids {
         let taken = within(DATABASE, async {
             let mut conn = worker.pool.acquire().await?;
-            workflows::take_further(&mut conn, id, Heed::Consequence, worker.clock.database_override()).await
+            workflows::take_further(&mut conn, id, worker.clock.database_override()).await
         });
         match taken.await {
             Ok(taken) => {

@@ -14,6 +14,8 @@ use crate::{
     rows::{RawJson, parse, raw, seconds},
 };
 
+/// So many ends are worth a decision in any case: what [`worth_deciding`] looks at, and what a decision hears, stays small.
+const ENOUGH: i32 = 250;
 /// Signals that are heard at a time.
 const SIGNALS: i64 = 1_000;
 
@@ -32,7 +34,7 @@ pub struct Snapshot {
     pub dependents: Vec<Dependent>,
 }
 
-/// Workflows that have signals, longest waiting first.
+/// Workflows with signals that are [worth a decision](worth_deciding), longest there first.
 pub async fn signalled(conn: &mut PgConnection, limit: i64) -> Result<Vec<WorkflowId>> {
     let ids = sqlx::query_scalar!(
         r#"
@@ -43,39 +45,30 @@ pub async fn signalled(conn: &mut PgConnection, limit: i64) -> Result<Vec<Workfl
                     order by s.workflow_id limit 1)
             from next n where n.workflow_id is not null
         )
-        select workflow_id as "id!" from next where workflow_id is not null limit $1
+        select n.workflow_id as "id!"
+        from next n, lateral (
+            select w.unfinished, count(*) as n, bool_and(s.state = 'completed') as well
+            from workflows w, lateral (
+                select state from workflow_signals where workflow_id = n.workflow_id limit least(w.unfinished, $2)) s
+            where w.id = n.workflow_id group by w.unfinished) heard
+        where heard.n >= least(heard.unfinished, $2) or not heard.well
+           or exists (select from workflow_edges e where e.workflow_id = n.workflow_id)
+        limit $1
         "#,
         limit,
+        ENOUGH,
     )
     .fetch_all(conn)
     .await?;
     Ok(ids.into_iter().map(WorkflowId).collect())
 }
 
-/// Which ends of steps are worth a decision.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Heed {
-    /// Any.
-    Any,
-    /// Those from which more follows than a lower count of what has not ended: the last ones, one that did not complete, and in a
-    /// workflow whose steps depend on each other all of them. Others are counted 250 at a time, or by beat.
-    Consequence,
-}
-
-impl Heed {
-    /// So many ends are worth a decision in any case.
-    fn enough(self) -> i32 {
-        match self {
-            Self::Any => 1,
-            Self::Consequence => 250,
-        }
-    }
-}
-
-/// Are there ends of steps that a workflow has not heard of, and are they worth a decision? To be asked when the ends are committed:
-/// of several who end the last steps at the same time, one at least sees all of them.
-pub async fn has_signals(conn: &mut PgConnection, id: WorkflowId, heed: Heed) -> Result<bool> {
-    let any = sqlx::query_scalar!(
+/// Are there ends of steps that a workflow has not heard of, and does more follow from them than a lower count of what has not
+/// ended? So it is of the last ones, of one that did not complete, and in a workflow whose steps depend on each other of all. Others
+/// wait for those, or until there are [`ENOUGH`]. To be asked when the ends are committed: of several who end the last steps at the
+/// same time, one at least sees all of them.
+pub async fn worth_deciding(conn: &mut PgConnection, id: WorkflowId) -> Result<bool> {
+    let worth = sqlx::query_scalar!(
         r#"
         select exists (
             select from workflows w, lateral (
@@ -83,18 +76,18 @@ pub async fn has_signals(conn: &mut PgConnection, id: WorkflowId, heed: Heed) ->
                 from (select state from workflow_signals where workflow_id = $1 limit least(w.unfinished, $2)) s) heard
             where w.id = $1 and heard.n > 0
               and (heard.n >= least(w.unfinished, $2) or not heard.well
-                   or exists (select from workflow_edges where workflow_id = $1))) as "any!"
+                   or exists (select from workflow_edges where workflow_id = $1))) as "worth!"
         "#,
         id.0,
-        heed.enough(),
+        ENOUGH,
     )
     .fetch_one(conn)
     .await?;
-    Ok(any)
+    Ok(worth)
 }
 
 /// Reads what a decision needs, and keeps others from deciding until the transaction ends. `None`: there is nothing to decide here,
-/// because the workflow has ended, or somebody else is deciding. Who decides asks [`has_signals`] when he is done, so whoever comes
+/// because the workflow has ended, or somebody else is deciding. Who decides asks [`worth_deciding`] when he is done, so whoever comes
 /// with a signal that is committed may leave it to him.
 pub async fn snapshot(conn: &mut PgConnection, id: WorkflowId) -> Result<Option<Snapshot>> {
     let Some(row) = sqlx::query!(

@@ -12,7 +12,7 @@ mod create;
 mod read;
 mod retry;
 
-pub use advance::{Heed, Inputs, Released, Snapshot, commit, has_signals, inputs, signalled, snapshot};
+pub use advance::{Inputs, Released, Snapshot, commit, inputs, signalled, snapshot, worth_deciding};
 pub use cancel::{Cancelled, cancel};
 pub use create::{NewWorkflow, create};
 pub use read::{Counts, StepRecord, WorkflowRecord, WorkflowSummary, get, list, steps};
