@@ -155,3 +155,33 @@ async fn a_redrive_must_say_which() {
     }
     user.post("/tasks/dead-letters/redrive", json!({"all": true})).await.expect(403);
 }
+
+#[tokio::test]
+async fn a_step_that_its_workflow_has_run_again_is_not_redriven() {
+    let app = TestApp::spawn().await;
+    let (user, admin) = (app.user().await, app.admin().await);
+    let task = json!({"task_type": "data_processing", "data": {"csv": "a\n1\n"}});
+    let answer = user.post("/tasks/batch", json!({"tasks": [task.clone(), task]})).await.expect(200).json();
+    let workflow = answer["data"]["workflow_id"].as_str().expect("an id");
+    app.execute("update tasks set input = '[1]'").await;
+    app.drain().await;
+    assert_eq!(listed(&admin, "?redriven=false").await, 2);
+    mend(&app).await;
+    user.post(&format!("/tasks/workflows/{workflow}/retry"), json!({})).await.expect(200);
+    app.drain().await;
+    assert_eq!(app.count("select count(*) from tasks where state = 'completed'").await, 2);
+    assert_eq!((listed(&admin, "?redriven=true").await, listed(&admin, "?redriven=false").await), (2, 0));
+    assert_eq!(redrive(&admin, json!({"all": true})).await["matched"], 0);
+    let letters = admin.get("/tasks/dead-letters").await.expect(200).json();
+    for letter in letters["data"]["items"].as_array().expect("items") {
+        let (old, new) = (letter["task_id"].as_str().expect("an id"), letter["redriven_as"].as_str().expect("an id"));
+        assert_eq!(user.state_of(new).await, "completed");
+        let named = redrive(&admin, json!({"task_ids": [old]})).await;
+        assert_eq!(named["redriven"], 0, "{named}");
+        let refused = user.post(&format!("/tasks/retry/{old}"), json!({})).await.expect_problem(409, "retried_before");
+        assert!(refused.json()["detail"].as_str().is_some_and(|text| text.contains(new)));
+    }
+    let bulk = user.post("/tasks/bulk/retry", json!({"filter": {"status": "dead"}})).await.expect(200).json();
+    assert_eq!(bulk["data"]["matched"], 0, "{bulk}");
+    assert_eq!(app.count("select count(*) from tasks").await, 4);
+}

@@ -24,3 +24,24 @@ async fn a_task_that_starts_in_time_runs() {
     app.drain().await;
     assert_eq!(user.state_of(&id).await, "completed");
 }
+
+#[tokio::test]
+async fn what_has_started_in_time_is_tried_again_after_it() {
+    let app = TestApp::spawn().await;
+    let user = app.user().await;
+    let body = json!({
+        "task_type": "sample", "data": {"fail": "error"}, "expires_in": 30,
+        "retry_config": {"max_retries": 1, "retry_delay": 60},
+    });
+    let id = user.submit(body).await;
+    app.drain().await;
+    assert_eq!(user.state_of(&id).await, "retrying");
+    app.execute("update tasks set input = '{}'").await;
+    app.drain_with_time().await;
+    let task = user.task(&id).await;
+    assert_eq!(
+        (task["status"].as_str(), task["execution"]["attempt"].as_i64()),
+        (Some("completed"), Some(2)),
+        "{task}"
+    );
+}

@@ -194,3 +194,34 @@ async fn a_pace_has_bounds() {
         user.post("/tasks/submit", body).await.expect(422);
     }
 }
+
+#[tokio::test]
+async fn what_is_put_off_expires_after_what_was_asked_last() {
+    let app = TestApp::builder().without_rate_limits().spawn().await;
+    let user = app.user().await;
+    let asked = || json!({"debounce": {"wait": 30}, "expires_in": 40});
+    let first = submit(&user, asked()).await;
+    for _ in 0..3 {
+        app.advance(Duration::seconds(20));
+        let again = submit(&user, asked()).await;
+        assert_eq!(id(&again), id(&first));
+    }
+    app.advance(Duration::seconds(31));
+    app.drain().await;
+    assert_eq!(user.state_of(id(&first)).await, "completed", "91 s after the first, 31 s after the last");
+}
+
+#[tokio::test]
+async fn what_is_put_off_is_rung_for_in_its_own_lane() {
+    let app = TestApp::builder().without_rate_limits().spawn().await;
+    let user = app.user().await;
+    let first = submit(&user, json!({"debounce": {"wait": 10}})).await;
+    app.advance(Duration::seconds(5));
+    let again = submit(&user, json!({"debounce": {"wait": 10}, "priority": 1})).await;
+    assert_eq!((id(&again), &again["priority"]), (id(&first), &json!(5)));
+    app.advance(Duration::seconds(11));
+    app.poll_once("default").await;
+    app.poll_once("default").await;
+    assert_eq!(user.state_of(id(&first)).await, "completed");
+    app.drain().await;
+}

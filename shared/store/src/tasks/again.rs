@@ -115,6 +115,9 @@ pub async fn again(
             select old, max(length) as length from chain group by old
         ), target as (
             select t.id as old, t.state, t.task_type, t.available_at = $10 as unreleased,
+                   -- Its workflow has run the step again.
+                   (select s.task_id from workflow_steps s
+                    where s.workflow_id = t.workflow_id and s.step = t.step and s.task_id <> t.id) as newer,
                    $9::int is null or coalesce((select length from chained where chained.old = t.id), 0) < $9 as often
             from tasks t where t.id = any ($1) and ($6::bigint is null or t.user_id = $6)
         ), task as (
@@ -130,7 +133,7 @@ pub async fn again(
             from given g join target on target.old = g.old join tasks t on t.id = g.old and t.id = any ($1)
             where target.state = any ($19) and target.state in ('failed', 'cancelled', 'expired', 'dead')
               and target.task_type = any ($12)
-              and target.often and not target.unreleased
+              and target.often and not target.unreleased and target.newer is null
             on conflict do nothing
             returning id, retry_of, user_id, task_type, lane, priority, state, created_at, available_at
         ), event as (
@@ -151,7 +154,8 @@ pub async fn again(
         )
         select target.old as "old!", target.state as "old_state!", target.task_type as "task_type!",
                target.unreleased as "unreleased!", target.often as "often!",
-               (select r.id from tasks r where r.retry_of = target.old and r.workflow_id is null) as before,
+               coalesce((select r.id from tasks r where r.retry_of = target.old and r.workflow_id is null), target.newer)
+                   as before,
                task.id as "id?", task.lane as "lane?", task.priority as "priority?", task.state as "state?",
                task.created_at as "created_at?", task.available_at as "available_at?",
                (select count(*) from kept) as "kept!"

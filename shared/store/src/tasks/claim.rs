@@ -235,7 +235,7 @@ pub async fn claim(conn: &mut PgConnection, claim: &Claim<'_>, now: Now) -> Resu
         )
         select id, user_id, task_type, input as "input: RawJson", attempt, fence, max_retries, retry_delay_s,
                exponential_backoff, failures, lost_leases, timeout_s, expires_at,
-               coalesce(expires_at <= attempt_at, false) and spent_s = 0 as "expired!", cancel_requested,
+               coalesce(expires_at <= attempt_at, false) and attempt = 1 as "expired!", cancel_requested,
                checkpoint as "checkpoint: RawJson", created_at, available_at, attempt_at as "attempt_at!",
                request_id, traceparent, spent_s, claim_order, keyed as "keyed!"
         from claimed order by claim_order, id

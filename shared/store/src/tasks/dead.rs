@@ -70,12 +70,15 @@ pub async fn dead_letters(
     let rows = sqlx::query!(
         r#"
         select t.id, t.user_id, t.task_type, t.lane, t.priority, t.error, t.attempt, t.failures, t.lost_leases, t.worker_id,
-               t.created_at, t.ended_at as "ended_at!", t.retry_of, r.id as "redriven_as?"
+               t.created_at, t.ended_at as "ended_at!", t.retry_of,
+               coalesce(r.id, s.task_id) as "redriven_as?"
         from tasks t left join tasks r on r.retry_of = t.id and r.workflow_id is null
+             -- Its workflow has run the step again.
+             left join workflow_steps s on s.workflow_id = t.workflow_id and s.step = t.step and s.task_id <> t.id
         where t.state = 'dead' and t.id < $1 and ($2::text is null or t.task_type = $2)
           and ($3::text is null or starts_with(t.error, $3 || ':')) and ($4::bigint is null or t.user_id = $4)
           and ($5::timestamptz is null or t.ended_at >= $5) and ($6::timestamptz is null or t.ended_at < $6)
-          and ($7::bool is null or (r.id is not null) = $7)
+          and ($7::bool is null or (coalesce(r.id, s.task_id) is not null) = $7)
         order by t.id desc limit $8
         "#,
         cursor.map_or(Uuid::max(), |c| c.0),

@@ -100,6 +100,9 @@ pub async fn finish(
     commit(conn, &Columns::of(&ends), now).await
 }
 
+/// What is said of a task that was cancelled before its attempt, which would have had another, was told.
+const CANCELLED: &str = "the task was cancelled while it ran";
+
 #[expect(clippy::too_many_lines, reason = "most of it is one statement")]
 async fn commit(conn: &mut PgConnection, columns: &Columns<'_>, now: Now) -> Result<Vec<FinishedRow>> {
     let rows = sqlx::query!(
@@ -141,7 +144,7 @@ async fn commit(conn: &mut PgConnection, columns: &Columns<'_>, now: Now) -> Res
                 -- What was cancelled since the last renewal is not tried again.
                 state = case when g.delay is not null and t.cancel_requested then 'cancelled' else g.state end,
                 result = coalesce(g.result::json, t.result),
-                error = g.error,
+                error = case when g.delay is not null and t.cancel_requested then $18 else g.error end,
                 progress = coalesce(g.progress::json, t.progress),
                 checkpoint = coalesce(g.checkpoint::json, t.checkpoint),
                 failures = t.failures + g.failed::int,
@@ -161,7 +164,10 @@ async fn commit(conn: &mut PgConnection, columns: &Columns<'_>, now: Now) -> Res
             -- That it runs is said without its state, so that the index of what runs is not gone through for it.
             where t.id = g.id and t.lease_until is not null and t.fence = g.fence
             returning t.id, t.fence, t.user_id, t.task_type, t.lane, t.state, t.attempt, t.available_at, t.ended_at,
-                      t.request_id, t.traceparent, t.workflow_id, t.step, g.message,
+                      t.request_id, t.traceparent, t.workflow_id, t.step,
+                      case when g.delay is not null and t.cancel_requested
+                           then 'Task cancelled; attempt ' || t.attempt || ' ended before it was told' || coalesce(': ' || g.error, '')
+                           else g.message end as message,
                       case when t.ended_at is null then g.delay end as delay, g.now,
                       t.concurrency_key,
                       case when t.state in ('completed', 'failed')
@@ -220,6 +226,7 @@ async fn commit(conn: &mut PgConnection, columns: &Columns<'_>, now: Now) -> Res
         now,
         RetryPolicy::PACE.as_seconds_f64(),
         f64::from(RetryPolicy::BURST),
+        CANCELLED,
     )
     .fetch_all(conn)
     .await?;

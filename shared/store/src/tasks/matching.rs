@@ -49,7 +49,7 @@ macro_rules! among {
     ($conn:expr, $asked:expr, $looked:literal $(, $more:expr)*) => {{
         let row = sqlx::query!(
             "with looked as (
-                 select id, state, task_type, priority, created_at from tasks
+                 select id, state, task_type, priority, created_at, workflow_id, step from tasks
                  " + $looked + r#" limit $3
              )
              select array(select l.id from looked l
@@ -57,8 +57,11 @@ macro_rules! among {
                             and ($5::text is null or l.task_type = $5) and ($6::smallint is null or l.priority = $6)
                             and ($7::timestamptz is null or l.created_at >= $7)
                             and ($8::timestamptz is null or l.created_at < $8)
-                            and not ($9 and exists (
-                                select from tasks r where r.retry_of = l.id and r.workflow_id is null))
+                            and not ($9 and (exists (
+                                    select from tasks r where r.retry_of = l.id and r.workflow_id is null)
+                                or exists (
+                                    select from workflow_steps s
+                                    where s.workflow_id = l.workflow_id and s.step = l.step and s.task_id <> l.id)))
                           order by l.id desc limit $10) as "ids!",
                     (select count(*) from looked) as "looked!", (select id from looked order by id limit 1) as last"#,
             &$asked.states as &[&str],

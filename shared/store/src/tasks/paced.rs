@@ -53,7 +53,8 @@ async fn put_off(conn: &mut PgConnection, task: &NewTask, wait: Duration, now: N
         ), task as (
             update tasks t set
                 input = $4::json, callbacks = $5::json, available_at = w.due,
-                claim_order = w.due + t.priority * make_interval(secs => $8), request_id = $9, traceparent = $10
+                claim_order = w.due + t.priority * make_interval(secs => $8), request_id = $9, traceparent = $10,
+                expires_at = $13
             from waiting w where t.id = w.id
             returning t.id, t.task_type, t.state, t.lane, t.priority, t.created_at, t.available_at, t.expires_at, t.timeout_s,
                       t.worker_id
@@ -83,6 +84,7 @@ async fn put_off(conn: &mut PgConnection, task: &NewTask, wait: Duration, now: N
         task.traceparent.as_deref(),
         MAX_SEND_DELAY.as_seconds_f64(),
         crate::outbox::HEAD_START.as_seconds_f64(),
+        task.expires_at,
     )
     .fetch_optional(conn)
     .await?;

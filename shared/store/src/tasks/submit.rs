@@ -161,13 +161,15 @@ pub async fn submit(conn: &mut PgConnection, task: &NewTask, now: Now) -> Result
 pub async fn submit_many(conn: &mut PgConnection, tasks: &[NewTask], now: Now) -> Result<Vec<Submitted>> {
     let mut answers: Vec<Option<Submitted>> = vec![None; tasks.len()];
     for _ in 0..TRIES {
-        let open: Vec<_> = (0..tasks.len()).filter(|&i| answers[i].is_none()).collect();
+        let mut open: Vec<_> = (0..tasks.len()).filter(|&i| answers[i].is_none()).collect();
         if open.is_empty() {
             break;
         }
+        // In the order of the keys, so that two statements that want the same ones never wait for each other.
+        open.sort_by_key(|&i| tasks[i].ties.unique_key.as_deref().map(|key| (tasks[i].user_id.0, key)));
         let places: HashMap<TaskId, usize> = open.iter().map(|&i| (tasks[i].id, i)).collect();
         // The whole list at first; then those whose key was taken and is free again.
-        let accepted = if open.len() == tasks.len() {
+        let accepted = if open.len() == tasks.len() && open.is_sorted() {
             insert(conn, tasks, None, now).await?
         } else {
             let rest: Vec<_> = open.iter().map(|&i| tasks[i].clone()).collect();
