@@ -53,6 +53,10 @@ pub async fn run_all(
     if wanted("submit_to_start") {
         report.lines.push(tasks::submit_to_start(mode, server).await?);
     }
+    if wanted("cancel") {
+        report.lines.push(tasks::cancel(mode, server).await?);
+        data::clear(&mut database).await?;
+    }
     if wanted("tasks_end_to_end") {
         data::clear(&mut database).await?;
         report.lines.push(tasks::end_to_end(mode, server, &mut database).await?);

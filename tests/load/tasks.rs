@@ -23,6 +23,8 @@ use crate::{
 const TASKS: usize = 2000;
 /// How many submits the latency case makes, one after the other.
 const SINGLE: usize = 300;
+/// Tasks that the cancel case cancels while they run.
+const CANCELLED: usize = 20;
 /// Tasks of one batch request.
 const BATCH: usize = 500;
 /// A small backlog and a large one. The large one takes a quarter of a minute, so the small one is drained so often before it and
@@ -255,6 +257,69 @@ pub async fn reads(
     Ok(lines)
 }
 
+/// Tasks that run are cancelled one after the other; from the request to the end, both by the database's clock.
+pub async fn cancel(mode: &'static str, server: &Server) -> Result<Line, String> {
+    eprintln!("{mode}: cancel of what runs");
+    let mut connection = Connection::open(server.process.address()).await?;
+    let post = |path: &str, body: &Value| request(Method::POST, path, Some(&server.bearer), Some(body));
+    let mut ids = Vec::new();
+    for _ in 0..CANCELLED {
+        let body = json!({"task_type": "sample", "data": {"duration_ms": 120_000, "steps": 12_000}});
+        let accepted = call(&mut connection, post("/tasks/submit", &body)).await?;
+        ids.push(accepted["task_id"].as_str().ok_or("no task id")?.to_owned());
+    }
+    let before = server.cpu();
+    let mut waits = Vec::new();
+    for id in &ids {
+        until(server, &mut connection, id, "running").await?;
+        call(&mut connection, post(&format!("/tasks/cancel/{id}"), &json!({}))).await?;
+    }
+    for id in &ids {
+        let task = until(server, &mut connection, id, "cancelled").await?;
+        let history = task["data"]["history"].as_array().ok_or("no history")?;
+        let asked = history
+            .iter()
+            .find(|entry| entry["message"].as_str().is_some_and(|text| text.starts_with("Cancellation requested")))
+            .ok_or("nobody has asked")?;
+        let wait = time(&task["data"]["completed_at"])? - time(&asked["timestamp"])?;
+        waits.push(u32::try_from(wait.num_microseconds().unwrap_or_default().max(0)).unwrap_or(u32::MAX));
+    }
+    let cpu = per_request(server.cpu() - before, CANCELLED);
+    waits.sort_unstable();
+    let (p50, p99) = (quantile(&waits, 0.5) / 1000.0, quantile(&waits, 0.99) / 1000.0);
+    Ok(Line {
+        case: "cancel_to_end".to_owned(),
+        mode,
+        per_second: None,
+        p50_ms: Some(p50),
+        p99_ms: Some(p99),
+        cpu_ms: Some(cpu),
+        target: Some(("p99 1000 ms".to_owned(), p99 <= 1000.0)),
+        note: format!(
+            "{CANCELLED} that run, told at the next renewal; CPU includes what they do and asking for their status"
+        ),
+    })
+}
+
+/// Asks for a task until it is in that state.
+async fn until(server: &Server, connection: &mut Connection, id: &str, state: &str) -> Result<Value, String> {
+    let start = Instant::now();
+    loop {
+        let task = call(connection, get(server, &format!("/tasks/status/{id}"))(0)).await?;
+        if task["data"]["status"] == state {
+            return Ok(task);
+        }
+        if start.elapsed() > Duration::from_mins(1) {
+            return Err(format!("the task does not become {state}: {task}"));
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+fn time(value: &Value) -> Result<chrono::DateTime<chrono::FixedOffset>, String> {
+    chrono::DateTime::parse_from_rfc3339(value.as_str().ok_or("no time")?).map_err(|e| e.to_string())
+}
+
 /// One submit at a time on an idle system; from the time of acceptance to the time of the first attempt, both taken by
 /// the database's clock.
 pub async fn submit_to_start(mode: &'static str, server: &Server) -> Result<Line, String> {
@@ -271,10 +336,6 @@ pub async fn submit_to_start(mode: &'static str, server: &Server) -> Result<Line
                 break task;
             }
             tokio::time::sleep(Duration::from_millis(2)).await;
-        };
-        let time = |value: &Value| {
-            let text = value.as_str().ok_or("no time")?;
-            chrono::DateTime::parse_from_rfc3339(text).map_err(|e| e.to_string())
         };
         let wait = time(&task["data"]["execution"]["started_at"])? - time(&accepted["data"]["created_at"])?;
         waits.push(u32::try_from(wait.num_microseconds().unwrap_or_default().max(0)).unwrap_or(u32::MAX));

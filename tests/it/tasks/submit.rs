@@ -1,3 +1,7 @@
+use std::time::Duration;
+
+use halyard_domain::{Lane, task::TaskState};
+use halyard_store::tasks::{self, Claim, Ending, Finish};
 use halyard_tests::TestApp;
 use http::Method;
 use serde_json::{Value, json};
@@ -160,4 +164,42 @@ async fn a_time_that_becomes_one_of_the_year_10000_is_refused() {
     let body = json!({"task_type": "sample", "data": {}, "scheduled_for": "9999-12-31T23:59:59Z"});
     user.post("/tasks/submit", body).await.expect(200);
     app.leave_unfinished();
+}
+
+#[tokio::test]
+async fn the_estimate_is_what_tasks_of_its_type_have_taken() {
+    let app = TestApp::spawn().await;
+    let user = app.user().await;
+    let mut connection = app.connect().await;
+    for seconds in [3, 5] {
+        user.submit(json!({"task_type": "sample", "data": {}})).await;
+        let claim = Claim {
+            lane: Lane::Default,
+            limit: 1,
+            worker_id: "worker",
+            worker_host: "host",
+            lease: Duration::from_secs(15),
+            look: tasks::Look::Quick,
+            fronts: &[],
+        };
+        let attempt = tasks::claim(&mut connection, &claim, Some(app.now())).await.expect("a claim").remove(0);
+        app.advance(chrono::Duration::seconds(seconds));
+        let end = Finish {
+            id: attempt.id,
+            fence: attempt.fence,
+            ending: Ending::Finished { state: TaskState::Completed, result: None, error: None },
+            failed: false,
+            lease_lost: false,
+            message: "Task completed".to_owned(),
+            progress: None,
+            checkpoint: None,
+        };
+        assert_eq!(tasks::finish(&mut connection, &[end], Some(app.now())).await.expect("an answer").len(), 1);
+    }
+    app.beat().await;
+    let accepted = user.post("/tasks/submit", json!({"task_type": "sample", "data": {}})).await.expect(200).json();
+    assert_eq!(accepted["data"]["estimated_duration"], 4.0);
+    let other = user.post("/tasks/submit", json!({"task_type": "user_specific", "data": {}})).await.expect(200).json();
+    assert!(other["data"]["estimated_duration"].is_null(), "none of its type has ended");
+    app.drain().await;
 }

@@ -65,7 +65,7 @@ pub struct Portion {
     pub more: bool,
 }
 
-/// Takes up to `limit` deliveries that are due, the longest due first; those that another notifier takes at this moment are
+/// Takes up to `limit` deliveries of the longest due, each endpoint's in their order and the endpoints in turn; those that another notifier takes at this moment are
 /// passed over. Those of disabled accounts and endpoints end as skipped, and of an endpoint that fails only some are taken.
 pub async fn claim(conn: &mut PgConnection, limit: i64, now: Now) -> Result<Portion> {
     let rows = sqlx::query!(
@@ -91,8 +91,9 @@ pub async fn claim(conn: &mut PgConnection, limit: i64, now: Now) -> Result<Port
             update webhook_deliveries d set due_at = at.now + make_interval(secs => $5)
             from judged j, at where d.id = j.id and j.has_owner and not j.is_disabled and j.fails and j.nth > $4
         ), picked as (
+            -- Each endpoint's first, then each one's second: one with much due, or slow, does not take all of the room.
             select id from judged where has_owner and not is_disabled and (not fails or nth <= $4)
-            order by due_at, id limit $2
+            order by nth, due_at, id limit $2
         ), taken as (
             update webhook_deliveries d set claimed = true, fence = d.fence + 1, attempts = d.attempts + 1,
                 tries = d.tries + 1, due_at = at.now + make_interval(secs => $6)

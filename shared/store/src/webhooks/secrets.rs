@@ -4,7 +4,10 @@ use chrono::{DateTime, Duration, Utc};
 use halyard_domain::UserId;
 use sqlx::PgConnection;
 
-use crate::{Now, Result, audit};
+use crate::{Now, Result, StoreError, audit};
+
+/// How often a rotation that met another one is made anew.
+const ROTATIONS: usize = 8;
 
 /// A version of a user's secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,6 +84,22 @@ pub async fn rotate(
     entry: &audit::Entry<'_>,
     now: Now,
 ) -> Result<i32> {
+    // Whoever waited for another rotation did not see its secret, and makes none: the next statement sees it.
+    for _ in 0..ROTATIONS {
+        if let Some(version) = rotate_once(conn, secret, overlap, entry, now).await? {
+            return Ok(version);
+        }
+    }
+    Err(StoreError::unavailable("the secret was rotated again and again"))
+}
+
+async fn rotate_once(
+    conn: &mut PgConnection,
+    secret: &NewSecret<'_>,
+    overlap: Duration,
+    entry: &audit::Entry<'_>,
+    now: Now,
+) -> Result<Option<i32>> {
     let row = sqlx::query!(
         r#"
         with at as (
@@ -96,6 +115,7 @@ pub async fn rotate(
         ), made as (
             insert into webhook_secrets (user_id, version, created_at, sealed, public_key, hint)
             select $1, coalesce((select version from before), 0) + 1, at.now, $2, $3, $4 from at
+            on conflict (user_id, version) do nothing
             returning version
         )
         select made.version as "version!", keep_audit(at.now, $7, $8, $9, $10, $11) from made, at
@@ -112,7 +132,7 @@ pub async fn rotate(
         entry.detail,
         entry.request_id,
     )
-    .fetch_one(conn)
+    .fetch_optional(conn)
     .await?;
-    Ok(row.version)
+    Ok(row.map(|row| row.version))
 }
