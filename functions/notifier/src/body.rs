@@ -72,29 +72,19 @@ struct Told {
     result: Option<Box<RawValue>>,
 }
 
-/// A task as its status shows it, in short. The result goes through as it is written: it may be nested deeper than is decoded.
+/// A task as its status shows it, in short.
 #[derive(Serialize)]
 struct Shown {
-    task_id: TaskId,
-    task_type: String,
-    status: String,
-    priority: i16,
-    attempt: i16,
-    created_at: DateTime<Utc>,
-    started_at: Option<DateTime<Utc>>,
-    completed_at: Option<DateTime<Utc>>,
-    workflow_id: Option<WorkflowId>,
-    retry_of: Option<TaskId>,
-    progress: Map<String, Value>,
-    error: Option<Value>,
-    /// Null when there is none, or when it is larger than 16 KiB: the link has it.
+    #[serde(flatten)]
+    rest: Value,
+    /// As it is written: it may be nested deeper than is decoded. Null when there is none, or when it is larger than 16 KiB: the link
+    /// has it.
     result: Option<Box<RawValue>>,
-    links: Value,
 }
 
 fn task(id: TaskId, told: Told) -> Shown {
     let state = told.status.parse::<TaskState>().ok();
-    let error = told.error.zip(state).map(|(text, state)| {
+    let failure = told.error.zip(state).map(|(text, state)| {
         let (code, message) = failure_of(text, state);
         json!({"code": code, "message": message})
     });
@@ -102,22 +92,22 @@ fn task(id: TaskId, told: Told) -> Shown {
     if state == Some(TaskState::Completed) {
         progress.insert("percentage".to_owned(), json!(100.0));
     }
-    Shown {
-        task_id: id,
-        task_type: told.task_type,
-        status: told.status,
-        priority: told.priority,
-        attempt: told.attempt,
-        created_at: told.created_at,
-        started_at: told.started_at,
-        completed_at: told.ended_at,
-        workflow_id: id_of(told.workflow_id).map(WorkflowId),
-        retry_of: id_of(told.retry_of).map(TaskId),
-        progress,
-        error,
-        result: told.result,
-        links: json!({"status": format!("/tasks/status/{id}"), "result": format!("/tasks/result/{id}")}),
-    }
+    let rest = json!({
+        "task_id": id,
+        "task_type": told.task_type,
+        "status": told.status,
+        "priority": told.priority,
+        "attempt": told.attempt,
+        "created_at": told.created_at,
+        "started_at": told.started_at,
+        "completed_at": told.ended_at,
+        "workflow_id": id_of(told.workflow_id).map(WorkflowId),
+        "retry_of": id_of(told.retry_of).map(TaskId),
+        "progress": progress,
+        "error": failure,
+        "links": {"status": format!("/tasks/status/{id}"), "result": format!("/tasks/result/{id}")},
+    });
+    Shown { rest, result: told.result }
 }
 
 /// An id as PostgreSQL writes it.

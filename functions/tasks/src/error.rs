@@ -65,7 +65,7 @@ pub enum TaskError {
     #[error("the endpoint is disabled")]
     EndpointDisabled,
     /// It is to be repeated, and was often enough.
-    #[error("the delivery has had 1,000 attempts")]
+    #[error("the delivery has had {} attempts", halyard_store::webhooks::MOST_ATTEMPTS)]
     SentTooOften,
     /// In a terminal state already.
     #[error("the task has ended: {0}")]

@@ -46,8 +46,7 @@ impl Gate {
         if full(None) { Err(TaskError::Full("in this lane")) } else { Ok(()) }
     }
 
-    /// Counts, unless that was done a moment ago; a task of this user was found far back in this lane. What goes wrong is
-    /// only noted: the task is accepted.
+    /// Counts, unless that was done a moment ago. What goes wrong is only noted: what was accepted stands.
     pub async fn count(&self, state: &AppState, user: UserId, lane: Lane) {
         let now = state.clock.now();
         for (whose, limit) in [(Some(user), self.limits.of_user), (None, self.limits.of_lane)] {

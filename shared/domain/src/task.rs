@@ -167,6 +167,9 @@ pub enum Verdict {
 /// One by one, by hand, it may still be tried.
 pub const MAX_REDRIVEN: i32 = 5;
 
+/// The error of a task whose attempt was under way when it was cancelled.
+pub const CANCELLED_WHILE_IT_RAN: &str = "the task was cancelled while it ran";
+
 /// Lost leases that a task survives before the platform gives it up.
 pub const MAX_LOST_LEASES: i16 = 5;
 

@@ -174,7 +174,7 @@ async fn what_runs_get_is_read_of_those_that_fire_only() {
         let template = &schedule.definition.template;
         assert_eq!((template.input.get(), template.resources.is_none()), ("{}", true));
     }
-    let whole = schedules::whole(&mut conn, &[due.id], now).await.expect("an answer").remove(0);
+    let whole = schedules::whole(&mut conn, &[due.id], None, now).await.expect("an answer").remove(0);
     assert!(whole.definition.template.input.get().len() > 4_500_000);
     assert!(whole.definition.template.resources.is_some());
 }

@@ -1,10 +1,10 @@
 //! Submits that meet on one connection.
 
-use std::time::Duration;
-
 use futures::future::join_all;
-use halyard_store::{Constraint, StoreError, tasks::Intake};
-use halyard_tests::wait::until;
+use halyard_store::{
+    Constraint, StoreError,
+    tasks::{self, Intake},
+};
 
 use super::scratch::{Scratch, t0};
 
@@ -79,10 +79,7 @@ async fn who_gets_no_turn_in_time_is_told_so_and_nothing_is_written() {
     let (first, second) = (db.task(1, 5, t0()), db.task(1, 5, t0()));
     let second_first = async {
         // Once the first one's statement is under way, and takes nobody along any more.
-        let blocked = "select count(*) from pg_locks where not granted
-                       and database = (select oid from pg_database where datname = current_database())";
-        let look = async || (db.count(blocked).await > 0).then_some(());
-        until("no statement waits for the table", Duration::from_secs(2), look).await;
+        db.until_one_waits().await;
         let second = intake.submit(second.clone(), Some(t0())).await;
         sqlx::raw_sql("commit").execute(&mut *other).await.unwrap();
         second
@@ -93,5 +90,32 @@ async fn who_gets_no_turn_in_time_is_told_so_and_nothing_is_written() {
     assert_eq!(db.count("select count(*) from tasks").await, 1);
     // And whoever comes then has a turn.
     assert_eq!(intake.submit(second.clone(), Some(t0())).await.unwrap().id, second.id);
+    db.done().await;
+}
+
+#[tokio::test]
+async fn two_who_want_the_same_unique_keys_do_not_wait_for_each_other() {
+    let db = Scratch::new().await;
+    let of = |key: &str| {
+        let mut task = db.task(1, 5, t0());
+        task.ties.unique_key = Some(key.to_owned());
+        task
+    };
+    let (mine, theirs) = ([of("a"), of("b")], [of("b"), of("a")]);
+    let mut conn = db.pool.acquire().await.unwrap();
+    let mut tx = conn.begin().await.unwrap();
+    tasks::submit_many(&mut tx, &mine[..1], Some(t0())).await.unwrap();
+    let pool = db.pool.clone();
+    let others = tokio::spawn(async move {
+        let conn = &mut *pool.acquire().await.unwrap();
+        tasks::submit_many(conn, &theirs, Some(t0())).await
+    });
+    db.until_one_waits().await;
+    let second = tasks::submit_many(&mut tx, &mine[1..], Some(t0())).await.unwrap();
+    assert!(second[0].instead.is_none(), "whoever waits for the first key has not taken the second");
+    tx.commit().await.unwrap();
+    let others = others.await.unwrap().unwrap();
+    let holders: Vec<_> = others.iter().map(|answer| answer.instead.as_ref().map(|_| answer.id)).collect();
+    assert_eq!(holders, [Some(mine[1].id), Some(mine[0].id)]);
     db.done().await;
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use chrono::{DateTime, Duration, Utc};
 use halyard_domain::{Entropy, Lane, Priority, TaskId, UserId, retry::RetryPolicy};
 use halyard_store::{Pool, audit, tasks, tasks::NewTask};
+use halyard_tests::wait::until;
 use serde_json::value::RawValue;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
@@ -80,6 +81,14 @@ impl Scratch {
 
     pub async fn count(&self, sql: &'static str) -> i64 {
         sqlx::query_scalar(sql).fetch_one(&mut *self.pool.acquire().await.unwrap()).await.unwrap()
+    }
+
+    /// Waits until a statement waits for what another transaction holds.
+    pub async fn until_one_waits(&self) {
+        let blocked =
+            "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+        let look = async || (self.count(blocked).await > 0).then_some(());
+        until("no statement waits for another", std::time::Duration::from_secs(10), look).await;
     }
 }
 

@@ -444,34 +444,3 @@ async fn a_retry_of_what_was_cancelled_meanwhile_becomes_its_end() {
     assert_eq!(db.count("select sum(cancelled) from stat_deltas").await, 1);
     db.done().await;
 }
-
-#[tokio::test]
-async fn two_who_want_the_same_unique_keys_do_not_wait_for_each_other() {
-    let db = Scratch::new().await;
-    let of = |key: &str| {
-        let mut task = db.task(1, 5, t0());
-        task.ties.unique_key = Some(key.to_owned());
-        task
-    };
-    let (mine, theirs) = ([of("a"), of("b")], [of("b"), of("a")]);
-    let mut conn = db.pool.acquire().await.unwrap();
-    let mut tx = conn.begin().await.unwrap();
-    tasks::submit_many(&mut tx, &mine[..1], Some(t0())).await.unwrap();
-    let pool = db.pool.clone();
-    let others = tokio::spawn(async move {
-        let conn = &mut *pool.acquire().await.unwrap();
-        tasks::submit_many(conn, &theirs, Some(t0())).await
-    });
-    let blocked =
-        "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
-    while db.count(blocked).await == 0 {
-        tokio::task::yield_now().await;
-    }
-    let second = tasks::submit_many(&mut tx, &mine[1..], Some(t0())).await.unwrap();
-    assert!(second[0].instead.is_none(), "whoever waits for the first key has not taken the second");
-    tx.commit().await.unwrap();
-    let others = others.await.unwrap().unwrap();
-    let holders: Vec<_> = others.iter().map(|answer| answer.instead.as_ref().map(|_| answer.id)).collect();
-    assert_eq!(holders, [Some(mine[1].id), Some(mine[0].id)]);
-    db.done().await;
-}

@@ -46,11 +46,7 @@ async fn of_two_who_rotate_at_once_each_makes_a_secret() {
     assert_eq!(rotate(&mut tx).await, 2);
     let pool = db.pool.clone();
     let other = tokio::spawn(async move { rotate(&mut pool.acquire().await.expect("a connection")).await });
-    let blocked =
-        "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
-    while db.count(blocked).await == 0 {
-        tokio::task::yield_now().await;
-    }
+    db.until_one_waits().await;
     tx.commit().await.expect("committed");
     assert_eq!(other.await.expect("an answer"), 3);
     assert_eq!(db.count("select count(*) from webhook_secrets where expires_at is null").await, 1);

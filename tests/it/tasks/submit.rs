@@ -1,12 +1,13 @@
-use std::time::Duration;
-
 use halyard_domain::{Lane, task::TaskState};
-use halyard_store::tasks::{self, Claim, Ending, Finish};
+use halyard_store::tasks;
 use halyard_tests::TestApp;
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::assert_snapshot;
+use crate::{
+    assert_snapshot,
+    store::scratch::{claim, finished},
+};
 
 #[tokio::test]
 async fn submit_answers_with_the_task_and_where_to_look() {
@@ -173,27 +174,10 @@ async fn the_estimate_is_what_tasks_of_its_type_have_taken() {
     let mut connection = app.connect().await;
     for seconds in [3, 5] {
         user.submit(json!({"task_type": "sample", "data": {}})).await;
-        let claim = Claim {
-            lane: Lane::Default,
-            limit: 1,
-            worker_id: "worker",
-            worker_host: "host",
-            lease: Duration::from_secs(15),
-            look: tasks::Look::Quick,
-            fronts: &[],
-        };
-        let attempt = tasks::claim(&mut connection, &claim, Some(app.now())).await.expect("a claim").remove(0);
+        let attempt =
+            tasks::claim(&mut connection, &claim(Lane::Default, 1), Some(app.now())).await.expect("a claim").remove(0);
         app.advance(chrono::Duration::seconds(seconds));
-        let end = Finish {
-            id: attempt.id,
-            fence: attempt.fence,
-            ending: Ending::Finished { state: TaskState::Completed, result: None, error: None },
-            failed: false,
-            lease_lost: false,
-            message: "Task completed".to_owned(),
-            progress: None,
-            checkpoint: None,
-        };
+        let end = finished(&attempt, TaskState::Completed);
         assert_eq!(tasks::finish(&mut connection, &[end], Some(app.now())).await.expect("an answer").len(), 1);
     }
     app.beat().await;

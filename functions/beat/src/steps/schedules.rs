@@ -146,7 +146,7 @@ async fn turns(beat: &Beat, parts: &[Part<'_>]) -> Result<Vec<Turn>, StepError> 
     let ids: Vec<ScheduleId> = fire.map(|part| part.schedule.id).collect();
     let mut whole = HashMap::new();
     if !ids.is_empty() {
-        let found = schedules::whole(&mut *beat.conn().await?, &ids, beat.now()).await?;
+        let found = schedules::whole(&mut *beat.conn().await?, &ids, None, beat.now()).await?;
         whole.extend(found.into_iter().map(|schedule| (schedule.id, schedule)));
     }
     Ok(parts.iter().filter_map(|part| turn(beat, part, &whole)).collect())

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use halyard_domain::{
     retry::RetryPolicy,
-    task::{AttemptEnd, AttemptHistory, TaskState, Verdict, verdict},
+    task::{AttemptEnd, AttemptHistory, CANCELLED_WHILE_IT_RAN, TaskState, Verdict, verdict},
 };
 use halyard_store::tasks::{Claimed, Ending, Finish};
 
@@ -76,9 +76,7 @@ pub fn finish_of(claimed: &Claimed, ended: Ended, cancel_requested: bool, jitter
             (end, Some(failure.to_string()))
         }
         Ended::Panicked(text) => (AttemptEnd::Failed, Some(format!("panicked: {text}"))),
-        Ended::Stopped(Stop::Cancelled) => {
-            (AttemptEnd::Cancelled, Some("the task was cancelled while it ran".to_owned()))
-        }
+        Ended::Stopped(Stop::Cancelled) => (AttemptEnd::Cancelled, Some(CANCELLED_WHILE_IT_RAN.to_owned())),
         Ended::Stopped(Stop::TimedOut) => {
             (AttemptEnd::Failed, Some(format!("timed_out: the attempt ran longer than {} s", claimed.timeout_s)))
         }

@@ -125,27 +125,16 @@ pub async fn get(
     owner: Option<UserId>,
     now: Now,
 ) -> Result<Option<ScheduleRecord>> {
-    let row = sqlx::query_as!(
-        Row,
-        r#"
-        select id, user_id, created_at, updated_at, next_at, decided_until, anchor, once_at, version, interval_s,
-               expires_in_s, timeout_s, retry_delay_s, max_iterations, iterations, max_retries, priority,
-               exponential_backoff, active, overlap, catch_up, dst, lane, task_type, expression, timezone,
-               resources as "resources: RawJson", callbacks as "callbacks: RawJson", input as "input: RawJson",
-               coalesce($3::timestamptz, statement_timestamp()) as "now!", 0::bigint as "open!", 0::bigint as "size!"
-        from schedules where id = $1 and ($2::bigint is null or user_id = $2)
-        "#,
-        id.0,
-        owner.map(|o| o.0),
-        now,
-    )
-    .fetch_optional(conn)
-    .await?;
-    row.map(ScheduleRecord::try_from).transpose()
+    Ok(whole(conn, &[id], owner, now).await?.pop())
 }
 
-/// Those of these schedules that are there, in no order.
-pub async fn whole(conn: &mut PgConnection, ids: &[ScheduleId], now: Now) -> Result<Vec<ScheduleRecord>> {
+/// Those of these schedules that are there, and `owner`'s if one is given, in no order.
+pub async fn whole(
+    conn: &mut PgConnection,
+    ids: &[ScheduleId],
+    owner: Option<UserId>,
+    now: Now,
+) -> Result<Vec<ScheduleRecord>> {
     let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
     let rows = sqlx::query_as!(
         Row,
@@ -154,10 +143,11 @@ pub async fn whole(conn: &mut PgConnection, ids: &[ScheduleId], now: Now) -> Res
                expires_in_s, timeout_s, retry_delay_s, max_iterations, iterations, max_retries, priority,
                exponential_backoff, active, overlap, catch_up, dst, lane, task_type, expression, timezone,
                resources as "resources: RawJson", callbacks as "callbacks: RawJson", input as "input: RawJson",
-               coalesce($2::timestamptz, statement_timestamp()) as "now!", 0::bigint as "open!", 0::bigint as "size!"
-        from schedules where id = any ($1)
+               coalesce($3::timestamptz, statement_timestamp()) as "now!", 0::bigint as "open!", 0::bigint as "size!"
+        from schedules where id = any ($1) and ($2::bigint is null or user_id = $2)
         "#,
         &ids,
+        owner.map(|o| o.0),
         now,
     )
     .fetch_all(conn)

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use halyard_domain::{
     Lane, TaskId, WorkflowId,
     retry::RetryPolicy,
-    task::{AGING_STEP, MAX_SEND_DELAY, TaskState},
+    task::{AGING_STEP, CANCELLED_WHILE_IT_RAN, MAX_SEND_DELAY, TaskState},
 };
 use serde_json::value::RawValue;
 use sqlx::PgConnection;
@@ -99,9 +99,6 @@ pub async fn finish(
     let ends: Vec<&Finish> = ends.iter().map(Borrow::borrow).collect();
     commit(conn, &Columns::of(&ends), now).await
 }
-
-/// What is said of a task that was cancelled before its attempt, which would have had another, was told.
-const CANCELLED: &str = "the task was cancelled while it ran";
 
 #[expect(clippy::too_many_lines, reason = "most of it is one statement")]
 async fn commit(conn: &mut PgConnection, columns: &Columns<'_>, now: Now) -> Result<Vec<FinishedRow>> {
@@ -226,7 +223,7 @@ async fn commit(conn: &mut PgConnection, columns: &Columns<'_>, now: Now) -> Res
         now,
         RetryPolicy::PACE.as_seconds_f64(),
         f64::from(RetryPolicy::BURST),
-        CANCELLED,
+        CANCELLED_WHILE_IT_RAN,
     )
     .fetch_all(conn)
     .await?;

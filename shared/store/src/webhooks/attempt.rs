@@ -65,8 +65,8 @@ pub struct Portion {
     pub more: bool,
 }
 
-/// Takes up to `limit` deliveries of the longest due, each endpoint's in their order and the endpoints in turn; those that another notifier takes at this moment are
-/// passed over. Those of disabled accounts and endpoints end as skipped, and of an endpoint that fails only some are taken.
+/// Takes up to `limit` deliveries of the longest due, each endpoint's in their order and the endpoints in turn; those that
+/// another notifier takes at this moment are passed over. Those of disabled accounts and endpoints end as skipped, and of an endpoint that fails only some are taken.
 pub async fn claim(conn: &mut PgConnection, limit: i64, now: Now) -> Result<Portion> {
     let rows = sqlx::query!(
         r#"

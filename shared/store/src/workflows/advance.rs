@@ -34,33 +34,42 @@ pub struct Snapshot {
     pub dependents: Vec<Dependent>,
 }
 
+/// Those of `candidates` from whose signals more follows than a lower count of what has not ended, as many as are wanted. `$candidates`
+/// gives `workflow_id`; what it is given comes from `$3` on.
+macro_rules! worth {
+    ($limit:expr, $candidates:literal $(, $more:expr)*) => {
+        sqlx::query_scalar!(
+            $candidates
+                + r#"
+            select c.workflow_id as "id!"
+            from candidates c, lateral (
+                select w.unfinished, count(*) as n, bool_and(s.state = 'completed') as well
+                from workflows w, lateral (
+                    select state from workflow_signals where workflow_id = c.workflow_id limit least(w.unfinished, $2)) s
+                where w.id = c.workflow_id group by w.unfinished) heard
+            where heard.n >= least(heard.unfinished, $2) or not heard.well
+               or exists (select from workflow_edges e where e.workflow_id = c.workflow_id)
+            limit $1"#,
+            $limit,
+            ENOUGH,
+            $($more),*
+        )
+    };
+}
+
 /// Workflows with signals that are [worth a decision](worth_deciding), longest there first.
 pub async fn signalled(conn: &mut PgConnection, limit: i64) -> Result<Vec<WorkflowId>> {
-    let ids = sqlx::query_scalar!(
-        r#"
-        with recursive next as (
-            (select workflow_id from workflow_signals order by workflow_id limit 1)
-            union all
-            select (select s.workflow_id from workflow_signals s where s.workflow_id > n.workflow_id
-                    order by s.workflow_id limit 1)
-            from next n where n.workflow_id is not null
-        )
-        select n.workflow_id as "id!"
-        from next n, lateral (
-            select w.unfinished, count(*) as n, bool_and(s.state = 'completed') as well
-            from workflows w, lateral (
-                select state from workflow_signals where workflow_id = n.workflow_id limit least(w.unfinished, $2)) s
-            where w.id = n.workflow_id group by w.unfinished) heard
-        where heard.n >= least(heard.unfinished, $2) or not heard.well
-           or exists (select from workflow_edges e where e.workflow_id = n.workflow_id)
-        limit $1
-        "#,
+    let ids = worth!(
         limit,
-        ENOUGH,
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(ids.into_iter().map(WorkflowId).collect())
+        "with recursive candidates as (
+             (select workflow_id from workflow_signals order by workflow_id limit 1)
+             union all
+             select (select s.workflow_id from workflow_signals s where s.workflow_id > c.workflow_id
+                     order by s.workflow_id limit 1)
+             from candidates c where c.workflow_id is not null
+         )"
+    );
+    Ok(ids.fetch_all(conn).await?.into_iter().map(WorkflowId).collect())
 }
 
 /// Are there ends of steps that a workflow has not heard of, and does more follow from them than a lower count of what has not
@@ -68,22 +77,8 @@ pub async fn signalled(conn: &mut PgConnection, limit: i64) -> Result<Vec<Workfl
 /// wait for those, or until there are [`ENOUGH`]. To be asked when the ends are committed: of several who end the last steps at the
 /// same time, one at least sees all of them.
 pub async fn worth_deciding(conn: &mut PgConnection, id: WorkflowId) -> Result<bool> {
-    let worth = sqlx::query_scalar!(
-        r#"
-        select exists (
-            select from workflows w, lateral (
-                select count(*) as n, bool_and(s.state = 'completed') as well
-                from (select state from workflow_signals where workflow_id = $1 limit least(w.unfinished, $2)) s) heard
-            where w.id = $1 and heard.n > 0
-              and (heard.n >= least(w.unfinished, $2) or not heard.well
-                   or exists (select from workflow_edges where workflow_id = $1))) as "worth!"
-        "#,
-        id.0,
-        ENOUGH,
-    )
-    .fetch_one(conn)
-    .await?;
-    Ok(worth)
+    let this = worth!(1, "with candidates as (select $3::uuid as workflow_id)", id.0);
+    Ok(this.fetch_optional(conn).await?.is_some())
 }
 
 /// Reads what a decision needs, and keeps others from deciding until the transaction ends. `None`: there is nothing to decide here,
