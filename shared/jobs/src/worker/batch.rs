@@ -214,7 +214,7 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// Renewal goes first when it is due: it is due once a second, so it holds nothing up for long.
+    /// Renewal goes first when it is due: it is due about once a second, so it holds nothing up for long.
     fn next_statement(&mut self) -> Option<BoxFuture<'a, Done>> {
         let now = Instant::now();
         if now >= self.next_renewal && !self.running.is_empty() {
