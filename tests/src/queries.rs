@@ -1,10 +1,12 @@
 //! Questions to a test's database.
 
+use std::time::Duration;
+
 use sqlx::{AssertSqlSafe, Encode, PgConnection, Postgres, Type, postgres::PgRow};
 
 use halyard_domain::TaskId;
 
-use crate::app::TestApp;
+use crate::{app::TestApp, wait};
 
 impl TestApp {
     /// A connection to the test's database.
@@ -40,6 +42,16 @@ impl TestApp {
     {
         let query = sqlx::query_scalar(AssertSqlSafe(sql)).bind(about);
         query.fetch_all(&mut self.connect().await).await.unwrap_or_else(|e| panic!("{sql}: {e}"))
+    }
+
+    /// Waits until so many statements wait for what other transactions hold.
+    pub async fn until_waiting(&self, count: i64) {
+        let sql =
+            "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+        wait::until(format!("{count} statements that wait"), Duration::from_secs(4), async || {
+            (self.count(sql).await == count).then_some(())
+        })
+        .await;
     }
 
     /// One text.

@@ -5,7 +5,7 @@ use std::{
     io::{BufRead as _, BufReader, Read, Write},
     net::{SocketAddr, TcpListener},
     path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
 };
 
 use aws_lc_rs::{
@@ -104,6 +104,13 @@ struct Shared {
     heard: Vec<Heard>,
     replies: VecDeque<Reply>,
     otherwise: Option<Reply>,
+    held: bool,
+}
+
+#[derive(Debug, Default)]
+struct Desk {
+    shared: Mutex<Shared>,
+    released: Condvar,
 }
 
 /// The receiver, until the process ends.
@@ -111,7 +118,7 @@ struct Shared {
 pub struct Receiver {
     address: SocketAddr,
     scheme: &'static str,
-    shared: Arc<Mutex<Shared>>,
+    desk: Arc<Desk>,
 }
 
 impl Receiver {
@@ -133,16 +140,16 @@ impl Receiver {
 
     fn listening(scheme: &'static str, tls: Option<Arc<ServerConfig>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let this = Self { address: listener.local_addr().expect("an address"), scheme, shared: Arc::default() };
-        let shared = Arc::clone(&this.shared);
+        let this = Self { address: listener.local_addr().expect("an address"), scheme, desk: Arc::default() };
+        let desk = Arc::clone(&this.desk);
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let (shared, tls) = (Arc::clone(&shared), tls.clone());
+                let (desk, tls) = (Arc::clone(&desk), tls.clone());
                 std::thread::spawn(move || match tls {
-                    None => serve(stream, &shared),
+                    None => serve(stream, &desk),
                     Some(config) => {
                         let connection = ServerConnection::new(config).expect("a configuration of our own");
-                        serve(StreamOwned::new(connection, stream), &shared);
+                        serve(StreamOwned::new(connection, stream), &desk);
                     }
                 });
             }
@@ -169,6 +176,17 @@ impl Receiver {
         self.lock().otherwise = Some(reply);
     }
 
+    /// Keeps its answers to itself until they are released.
+    pub fn hold(&self) {
+        self.lock().held = true;
+    }
+
+    /// Gives all answers that it has kept, and from now on each at once.
+    pub fn release(&self) {
+        self.lock().held = false;
+        self.desk.released.notify_all();
+    }
+
     /// What was heard so far, and is forgotten.
     pub fn take(&self) -> Vec<Heard> {
         std::mem::take(&mut self.lock().heard)
@@ -180,19 +198,23 @@ impl Receiver {
     }
 
     fn lock(&self) -> MutexGuard<'_, Shared> {
-        lock(&self.shared)
+        self.desk.lock()
     }
 }
 
-fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
+impl Desk {
+    fn lock(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-fn serve(mut stream: impl Read + Write, shared: &Mutex<Shared>) {
+fn serve(mut stream: impl Read + Write, desk: &Desk) {
     let Some(heard) = read(&mut stream) else { return };
     let reply = {
-        let mut shared = lock(shared);
+        let mut shared = desk.lock();
         shared.heard.push(heard);
+        let held = desk.released.wait_while(shared, |shared| shared.held);
+        let mut shared = held.unwrap_or_else(PoisonError::into_inner);
         let next = shared.replies.pop_front();
         next.or_else(|| shared.otherwise.clone()).unwrap_or_else(|| Reply::status(200))
     };

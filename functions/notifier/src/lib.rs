@@ -5,6 +5,7 @@ mod handler;
 mod init;
 mod keys;
 mod post;
+mod posts;
 mod round;
 
 pub use handler::Notifier;

@@ -1,7 +1,7 @@
 //! One invocation: deliveries are claimed, posted side by side and settled until nothing is due.
 //!
 //! At most one statement is under way at a time; the posts run on meanwhile, and outcomes that come while a statement is under
-//! way go together into the next one. So one endpoint that is slow holds up neither the others nor their outcomes.
+//! way go together into the next one. So one endpoint that is slow holds up neither the others (see `posts`) nor their outcomes.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -10,7 +10,7 @@ use futures::{
     future::{BoxFuture, OptionFuture},
     stream::FuturesUnordered,
 };
-use halyard_domain::DeliveryId;
+use halyard_domain::{DeliveryId, UserId};
 use halyard_store::{
     StoreError,
     webhooks::{self, Claimed, Outcome, Settled},
@@ -18,10 +18,12 @@ use halyard_store::{
 };
 use tokio::time::{Instant, sleep_until};
 
-use crate::{handler::Notifier, keys, post};
+use crate::{
+    handler::Notifier,
+    keys, post,
+    posts::{Posts, SLOW},
+};
 
-/// Posts side by side.
-const SIDE_BY_SIDE: usize = 64;
 /// No delivery is claimed any more when so much of the invocation's time is left: an attempt and its commit.
 const RESERVE: Duration = Duration::from_secs(post::LIMIT.as_secs() + 7);
 /// The longest that one call of the database may take before it counts as unavailable.
@@ -53,11 +55,15 @@ enum Done {
 pub struct Round<'a> {
     notifier: &'a Notifier,
     deadline: Instant,
-    posts: FuturesUnordered<BoxFuture<'a, Settled>>,
+    posts: Posts<'a>,
     ends: Vec<Settled>,
     rings: FuturesUnordered<BoxFuture<'a, ()>>,
-    /// Nothing more is due, or there is no time left for it.
-    dry: bool,
+    /// Nothing more is claimed: there is no time left for it, or the database failed.
+    closed: bool,
+    /// Nothing more was due; it is not looked for before.
+    look_after: Instant,
+    /// Deliveries of busy endpoints may have been put off.
+    held_back: bool,
     failed_commits: u32,
     settle_after: Instant,
     counts: Counts,
@@ -68,10 +74,12 @@ impl<'a> Round<'a> {
         Self {
             notifier,
             deadline,
-            posts: FuturesUnordered::new(),
+            posts: Posts::default(),
             ends: Vec::new(),
             rings: FuturesUnordered::new(),
-            dry: false,
+            closed: false,
+            look_after: Instant::now(),
+            held_back: false,
             failed_commits: 0,
             settle_after: Instant::now(),
             counts: Counts::default(),
@@ -82,63 +90,86 @@ impl<'a> Round<'a> {
     /// When nothing could be claimed, because the database failed. Later failures leave deliveries to their leases.
     pub async fn run(mut self) -> Result<Counts, StoreError> {
         let mut statement: OptionFuture<BoxFuture<'a, Done>> = None.into();
-        let mut busy = false;
+        let mut asking = false;
         loop {
-            if !busy {
-                let next = self.next_statement();
-                busy = next.is_some();
+            let now = Instant::now();
+            if !asking {
+                let next = self.next_statement(now);
+                asking = next.is_some();
                 statement = next.into();
             }
-            if !busy && self.posts.is_empty() && self.ends.is_empty() {
+            if !asking && self.posts.is_empty() && self.ends.is_empty() {
                 break;
             }
+            let look = self.next_look(now).filter(|_| !asking);
             tokio::select! {
-                Some(done) = &mut statement, if busy => {
-                    busy = false;
+                // Of what is ready at once always the same comes first, so that a simulated run can be replayed.
+                biased;
+                Some(done) = &mut statement, if asking => {
+                    asking = false;
                     self.digest(done)?;
                 }
-                Some(end) = self.posts.next(), if !self.posts.is_empty() => {
+                Some(end) = self.posts.ended(), if !self.posts.is_empty() => {
                     self.ends.push(end);
-                    while let Some(Some(end)) = self.posts.next().now_or_never() {
+                    while let Some(Some(end)) = self.posts.ended().now_or_never() {
                         self.ends.push(end);
                     }
                 }
                 Some(()) = self.rings.next(), if !self.rings.is_empty() => {}
-                () = sleep_until(self.settle_after), if !busy && !self.ends.is_empty() => {}
+                () = sleep_until(self.settle_after), if !asking && !self.ends.is_empty() => {}
+                () = sleep_until(look.unwrap_or(now)), if look.is_some() => {}
             }
+        }
+        if self.held_back {
+            // Whoever hears it finds them due. Until then the endpoint has answered what it was sent, or failed.
+            self.ring_after(webhooks::PUT_OFF.to_std().unwrap_or_default());
         }
         while self.rings.next().await.is_some() {}
         Ok(self.counts)
     }
 
-    fn next_statement(&mut self) -> Option<BoxFuture<'a, Done>> {
-        let now = Instant::now();
+    fn next_statement(&mut self, now: Instant) -> Option<BoxFuture<'a, Done>> {
         if !self.ends.is_empty() && now >= self.settle_after {
             let ends = std::mem::take(&mut self.ends);
             return Some(self.settle(ends));
         }
-        let under_way = self.posts.len() + self.ends.len();
-        if self.dry || under_way > SIDE_BY_SIDE / 2 {
+        if self.closed || now < self.look_after {
             return None;
         }
+        let room = self.posts.room(self.ends.len(), now)?;
         if now + RESERVE > self.deadline {
-            self.dry = true;
+            self.closed = true;
             // Somebody else goes on.
-            let notifier = self.notifier;
-            self.rings.push(async move { notifier.bell.ring_or_leave(Duration::ZERO, QUEUE).await }.boxed());
+            self.ring_after(Duration::ZERO);
             return None;
         }
-        Some(self.claim(SIDE_BY_SIDE - under_way))
+        let busy = self.posts.busy(now);
+        self.held_back |= !busy.is_empty();
+        Some(self.claim(room, busy))
     }
 
-    fn claim(&self, wanted: usize) -> BoxFuture<'a, Done> {
+    /// When to look again for what is due, while posts are under way. What becomes slow makes room, each post once, so the loop does
+    /// not spin; and what becomes due meanwhile does not wait for the end of a slow one, for all notifiers may have one.
+    fn next_look(&self, now: Instant) -> Option<Instant> {
+        if self.closed {
+            return None;
+        }
+        if now < self.look_after { Some(self.look_after) } else { self.posts.next_slow(now) }
+    }
+
+    fn ring_after(&self, delay: Duration) {
+        let notifier = self.notifier;
+        self.rings.push(async move { notifier.bell.ring_or_leave(delay, QUEUE).await }.boxed());
+    }
+
+    fn claim(&self, wanted: usize, busy: Vec<(UserId, String)>) -> BoxFuture<'a, Done> {
         let notifier = self.notifier;
         let limit = i64::try_from(wanted).unwrap_or(i64::MAX);
         async move {
             let claimed = within(DATABASE, async {
                 let now = notifier.clock.database_override();
                 let mut conn = notifier.pool.acquire().await?;
-                let portion = webhooks::claim(&mut conn, limit, now).await?;
+                let portion = webhooks::claim(&mut conn, limit, &busy, now).await?;
                 let signed = keys::of_each(notifier, &mut conn, portion.deliveries, now).await?;
                 Ok::<_, StoreError>((signed, portion.more))
             });
@@ -163,18 +194,17 @@ impl<'a> Round<'a> {
     fn digest(&mut self, done: Done) -> Result<(), StoreError> {
         match done {
             Done::Claimed(Ok((claimed, more))) => {
-                // Few may be claimed although more are due: those looked at were of endpoints that fail or are disabled.
-                self.dry = !more;
-                self.counts.claimed += claimed.len();
-                let notifier = self.notifier;
-                for (delivery, signing) in claimed {
-                    self.posts.push(async move { post::attempt(notifier, &delivery, &signing).await }.boxed());
+                // Few may be claimed although more are due: those looked at were of endpoints that fail, are disabled or busy.
+                if !more {
+                    self.look_after = Instant::now() + SLOW;
                 }
+                self.counts.claimed += claimed.len();
+                self.posts.begin(self.notifier, claimed);
             }
             Done::Claimed(Err(error)) if self.counts.claimed == 0 => return Err(error),
             Done::Claimed(Err(error)) => {
                 tracing::warn!(%error, "no more deliveries could be claimed; beat will ring");
-                self.dry = true;
+                self.closed = true;
             }
             Done::Settled(ends, Ok(again)) => {
                 self.failed_commits = 0;
@@ -222,6 +252,6 @@ impl<'a> Round<'a> {
         tracing::error!(%error, count = ends.len(), "outcomes of webhooks could not be committed; they will be sent again");
         self.counts.abandoned += ends.len();
         self.failed_commits = 0;
-        self.dry = true;
+        self.closed = true;
     }
 }

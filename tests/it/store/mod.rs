@@ -9,5 +9,6 @@ pub mod scratch;
 mod statistics;
 mod tasks;
 mod turns;
+mod webhook_lists;
 mod webhooks;
 mod workflows;

@@ -226,6 +226,64 @@ async fn endpoints_with_hundreds_due_that_fail_or_are_gone_hold_nobody_else_up()
 }
 
 #[tokio::test]
+async fn an_endpoint_that_answers_late_holds_nobody_else_up() {
+    let app = TestApp::spawn().await;
+    let (late, good) = (Receiver::start(), Receiver::start());
+    let user = app.user().await;
+    for receiver in [&late, &good] {
+        finished(&app, &user, receiver).await;
+        assert_eq!(receiver.take().len(), 1);
+    }
+    // More than one claim looks at, and all of it due before the other's.
+    owe(&app, &late, 200, 2).await;
+    owe(&app, &good, 1, 1).await;
+    late.hold();
+    app.ring("callbacks", r#"{"v":1,"webhooks":"due"}"#).await;
+    let meanwhile = async {
+        let heard = async || (good.count() == 1).then_some(());
+        halyard_tests::wait::until("the other one's webhook", std::time::Duration::from_secs(30), heard).await;
+        assert!(late.count() > 0, "posts to the first one are open");
+        late.release();
+    };
+    tokio::join!(app.poll_once("callbacks"), meanwhile);
+    let begun = i64::try_from(late.count()).expect("a number");
+    assert!((32..200).contains(&begun), "{begun} were begun, the others put off");
+    let delivered = "select count(*) from webhook_deliveries where state = 'delivered'";
+    assert_eq!(app.count(delivered).await, 3 + begun, "what was open has ended well");
+    app.advance(Duration::seconds(31));
+    app.drain().await;
+    assert_eq!((late.count(), good.count()), (200, 1), "the notifier rang for what it had put off");
+    assert_eq!(app.count(delivered).await, 203);
+}
+
+#[tokio::test]
+async fn what_becomes_due_while_a_post_is_slow_does_not_wait_for_its_end() {
+    let app = TestApp::spawn().await;
+    let (late, good) = (Receiver::start(), Receiver::start());
+    let user = app.user().await;
+    for receiver in [&late, &good] {
+        finished(&app, &user, receiver).await;
+        assert_eq!(receiver.take().len(), 1);
+    }
+    owe(&app, &late, 1, 1).await;
+    late.hold();
+    app.ring("callbacks", r#"{"v":1,"webhooks":"due"}"#).await;
+    let heard = async |receiver: &Receiver| {
+        let heard = async || (receiver.count() == 1).then_some(());
+        halyard_tests::wait::until("a webhook", std::time::Duration::from_secs(30), heard).await;
+    };
+    let meanwhile = async {
+        heard(&late).await;
+        // Nobody else hears of it: the notifiers that there are may all have a slow one.
+        owe(&app, &good, 1, 1).await;
+        heard(&good).await;
+        late.release();
+    };
+    tokio::join!(app.poll_once("callbacks"), meanwhile);
+    assert_eq!(app.count("select count(*) from webhook_deliveries where state = 'delivered'").await, 4);
+}
+
+#[tokio::test]
 async fn deliveries_are_forgotten_a_month_after_they_ended() {
     let app = TestApp::spawn().await;
     let receiver = Receiver::start();
@@ -237,6 +295,22 @@ async fn deliveries_are_forgotten_a_month_after_they_ended() {
     app.advance(Duration::days(2));
     assert_eq!(app.beat().await["webhooks"]["forgotten"], 1);
     assert_eq!(app.count("select count(*) from webhook_attempts").await, 0);
+}
+
+#[tokio::test]
+async fn an_endpoint_is_forgotten_a_month_after_it_was_heard_of_unless_it_is_disabled() {
+    let app = TestApp::spawn().await;
+    let (silent, gone) = (Receiver::start(), Receiver::start());
+    let user = app.user().await;
+    gone.reply(Reply::status(410));
+    for receiver in [&silent, &gone] {
+        finished(&app, &user, receiver).await;
+    }
+    app.advance(Duration::days(29));
+    assert_eq!(app.beat().await["webhooks"]["endpoints_forgotten"], 0);
+    app.advance(Duration::days(2));
+    assert_eq!(app.beat().await["webhooks"]["endpoints_forgotten"], 1);
+    assert_eq!(app.text("select string_agg(url, ' ') from webhook_endpoints").await, gone.url("/completion"));
 }
 
 #[tokio::test]

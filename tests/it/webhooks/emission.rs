@@ -46,14 +46,22 @@ async fn every_bad_end_is_told_to_the_error_url() {
     user.post(&format!("/tasks/cancel/{cancelled}"), json!({"reason": "enough"})).await.expect(200);
     assert_eq!(app.depth_of("callbacks").await, 1, "whoever cancels rings");
     app.drain().await;
+    user.submit(task(&receiver, &json!({"fail": "panic"}))).await;
+    app.drain().await;
     let heard: Vec<_> = receiver.take().iter().map(|h| (h.path.clone(), h.json())).collect();
     let told: Vec<_> = heard.iter().map(|(path, e)| (path.as_str(), e["type"].as_str().expect("a type"))).collect();
     assert_eq!(
         told,
-        [("/error", "halyard.task.failed"), ("/error", "halyard.task.expired"), ("/error", "halyard.task.cancelled")]
+        [
+            ("/error", "halyard.task.failed"),
+            ("/error", "halyard.task.expired"),
+            ("/error", "halyard.task.cancelled"),
+            ("/error", "halyard.task.dead"),
+        ]
     );
     let error = &heard[2].1["data"]["error"];
     assert_eq!(*error, json!({"code": "cancelled", "message": "enough"}));
+    assert_eq!(heard[3].1["data"]["error"]["code"], "panicked");
 }
 
 #[tokio::test]

@@ -14,9 +14,10 @@ use crate::{
 const EACH: usize = 100;
 /// Doorbells of one beat: as many notifiers as there may be.
 const BELLS: usize = 4;
-/// How long deliveries are kept once they have ended, and their attempts with them.
+/// How long deliveries are kept once they have ended, and their attempts with them; and what is known of URLs that are not
+/// called any more.
 const KEPT: chrono::Duration = chrono::Duration::days(30);
-/// Deliveries forgotten in one beat.
+/// Deliveries forgotten in one beat, and URLs.
 const FORGOTTEN: i64 = 5_000;
 
 /// Rings for what is due, unless a doorbell waits to be heard, and forgets what ended a month ago.
@@ -35,7 +36,10 @@ pub async fn ring_overdue(beat: &Beat, step: &mut Step) -> Result<(), StepError>
             Err(error) => step.note(error),
         }
     }
-    let forgotten = webhooks::sweep(&mut *beat.conn().await?, KEPT, FORGOTTEN, beat.now()).await?;
+    let mut conn = beat.conn().await?;
+    let forgotten = webhooks::sweep(&mut conn, KEPT, FORGOTTEN, beat.now()).await?;
     step.add("forgotten", usize::try_from(forgotten).unwrap_or_default());
+    let endpoints = webhooks::forget_endpoints(&mut conn, KEPT, FORGOTTEN, beat.now()).await?;
+    step.add("endpoints_forgotten", usize::try_from(endpoints).unwrap_or_default());
     Ok(())
 }

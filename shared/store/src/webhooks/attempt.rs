@@ -21,8 +21,8 @@ const LEASE: Duration = Duration::minutes(1);
 const LOOK: i64 = 2;
 /// Deliveries of an endpoint that fails which one claim takes; the others wait, so that it holds nobody up.
 const PROBES: i64 = 2;
-/// How long they wait.
-const PUT_OFF: Duration = Duration::seconds(30);
+/// How long they wait, and what is due for a busy endpoint.
+pub const PUT_OFF: Duration = Duration::seconds(30);
 
 /// A delivery that the caller is to attempt.
 #[derive(Debug, Clone)]
@@ -66,19 +66,24 @@ pub struct Portion {
 }
 
 /// Takes up to `limit` deliveries of the longest due, each endpoint's in their order and the endpoints in turn; those that
-/// another notifier takes at this moment are passed over. Those of disabled accounts and endpoints end as skipped, and of an endpoint that fails only some are taken.
-pub async fn claim(conn: &mut PgConnection, limit: i64, now: Now) -> Result<Portion> {
+/// another notifier takes at this moment are passed over. Those of disabled accounts and endpoints end as skipped, and of an
+/// endpoint that fails only some are taken. Of the `busy` ones (user and URL) none is: what is due for them is put off.
+pub async fn claim(conn: &mut PgConnection, limit: i64, busy: &[(UserId, String)], now: Now) -> Result<Portion> {
+    let busy_users: Vec<i64> = busy.iter().map(|(user, _)| user.0).collect();
+    let busy_urls: Vec<&str> = busy.iter().map(|(_, url)| url.as_str()).collect();
     let rows = sqlx::query!(
         r#"
         with at as (
             select coalesce($1::timestamptz, statement_timestamp()) as now
         ), locked as (
-            select d.id, d.user_id, d.url, d.due_at from webhook_deliveries d, at
-            where d.state = 'owed' and d.due_at <= at.now
+            -- Not by a join: the index would be gone through, past what is due.
+            select d.id, d.user_id, d.url, d.due_at from webhook_deliveries d
+            where d.state = 'owed' and d.due_at <= coalesce($1::timestamptz, statement_timestamp())
             order by d.due_at, d.id limit $2::bigint * $3::bigint for update of d skip locked
         ), judged as (
             select l.id, l.due_at, coalesce(u.status = 'active', false) as has_owner,
                    e.disabled_at is not null as is_disabled, e.failing_since is not null as fails,
+                   (l.user_id, l.url) in (select * from unnest($7::bigint[], $8::text[])) as is_busy,
                    row_number() over (partition by l.user_id, l.url order by l.due_at, l.id) as nth
             from locked l left join users u on u.id = l.user_id
                 left join webhook_endpoints e
@@ -89,10 +94,11 @@ pub async fn claim(conn: &mut PgConnection, limit: i64, now: Now) -> Result<Port
             from judged j, at where d.id = j.id and (j.is_disabled or not j.has_owner)
         ), put_off as (
             update webhook_deliveries d set due_at = at.now + make_interval(secs => $5)
-            from judged j, at where d.id = j.id and j.has_owner and not j.is_disabled and j.fails and j.nth > $4
+            from judged j, at
+            where d.id = j.id and j.has_owner and not j.is_disabled and (j.is_busy or j.fails and j.nth > $4)
         ), picked as (
             -- Each endpoint's first, then each one's second: one with much due, or slow, does not take all of the room.
-            select id from judged where has_owner and not is_disabled and (not fails or nth <= $4)
+            select id from judged where has_owner and not is_disabled and not is_busy and (not fails or nth <= $4)
             order by nth, due_at, id limit $2
         ), taken as (
             update webhook_deliveries d set claimed = true, fence = d.fence + 1, attempts = d.attempts + 1,
@@ -118,6 +124,8 @@ pub async fn claim(conn: &mut PgConnection, limit: i64, now: Now) -> Result<Port
         PROBES,
         PUT_OFF.as_seconds_f64(),
         LEASE.as_seconds_f64(),
+        &busy_users,
+        &busy_urls as &[&str],
     )
     .fetch_all(conn)
     .await?;

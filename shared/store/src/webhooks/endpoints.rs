@@ -1,10 +1,10 @@
 //! What is known of a user's URLs.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Duration, Utc};
 use halyard_domain::UserId;
 use sqlx::PgConnection;
 
-use crate::Result;
+use crate::{Now, Result};
 
 /// A URL that webhooks of a user went to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,4 +64,25 @@ pub async fn enable(conn: &mut PgConnection, user: UserId, url: &str) -> Result<
     .execute(conn)
     .await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// Forgets up to `limit` URLs of which nothing was heard for `kept`, those first that have been silent the longest: a URL with
+/// an id in it is made for one task. One that is disabled is kept, for to forget it would be to enable it. `kept` is longer than
+/// a delivery is tried: what is known of a URL is not lost while something is owed to it. Answers how many went.
+pub async fn forget_endpoints(conn: &mut PgConnection, kept: Duration, limit: i64, now: Now) -> Result<u64> {
+    let done = sqlx::query!(
+        "delete from webhook_endpoints where ctid = any (array(
+             select ctid from webhook_endpoints
+             where disabled_at is null
+               and greatest(created_at, last_success_at, last_failure_at)
+                   < coalesce($3::timestamptz, statement_timestamp()) - make_interval(secs => $1)
+             -- One that somebody writes to at this moment is not silent.
+             order by greatest(created_at, last_success_at, last_failure_at) limit $2 for update skip locked))",
+        kept.as_seconds_f64(),
+        limit,
+        now,
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected())
 }

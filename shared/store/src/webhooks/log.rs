@@ -2,13 +2,13 @@
 
 use chrono::{DateTime, Duration, Utc};
 use halyard_domain::{
-    DeliveryId, TaskId, UserId,
+    DeliveryId, UserId,
     webhook::{DeliveryState, SourceKind},
 };
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::{Now, Result, rows::parse};
+use crate::{Now, Result};
 
 /// A delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,43 +58,27 @@ pub struct Attempt {
     pub response: Option<String>,
 }
 
-/// Which deliveries are wanted.
-#[derive(Debug, Clone, Default)]
-pub struct Filter {
-    /// Of this task.
-    pub task: Option<TaskId>,
-    /// In this state.
-    pub state: Option<DeliveryState>,
-    /// Of this event.
-    pub event: Option<String>,
+/// A row with the columns of a delivery, whatever else it has, as one.
+macro_rules! delivery_of {
+    ($row:expr) => {
+        $crate::webhooks::Delivery {
+            id: halyard_domain::DeliveryId($row.id),
+            user_id: halyard_domain::UserId($row.user_id),
+            source_kind: $crate::rows::parse(&$row.source_kind)?,
+            source: $row.source,
+            event: $row.event,
+            event_at: $row.event_at,
+            url: $row.url,
+            state: $crate::rows::parse(&$row.state)?,
+            attempts: $row.attempts,
+            due_at: $row.due_at,
+            ended_at: $row.ended_at,
+            status_code: $row.status_code,
+            error: $row.error,
+        }
+    };
 }
-
-/// Deliveries of `owner`, or of everybody, the newest first, before `before`.
-pub async fn deliveries(
-    conn: &mut PgConnection,
-    owner: Option<UserId>,
-    filter: &Filter,
-    before: Option<DeliveryId>,
-    limit: i64,
-) -> Result<Vec<Delivery>> {
-    let rows = sqlx::query_as!(
-        Row,
-        "select id, user_id, source_kind, source, event, event_at, url, state, attempts, due_at, ended_at, status_code, error
-         from webhook_deliveries
-         where ($1::bigint is null or user_id = $1) and ($2::uuid is null or source = $2 and source_kind = 'task')
-           and ($3::text is null or state = $3) and ($4::text is null or event = $4) and ($5::uuid is null or id < $5)
-         order by id desc limit $6",
-        owner.map(|o| o.0),
-        filter.task.map(|t| t.0),
-        filter.state.map(DeliveryState::as_str),
-        filter.event.as_deref(),
-        before.map(|b| b.0),
-        limit,
-    )
-    .fetch_all(conn)
-    .await?;
-    rows.into_iter().map(Delivery::try_from).collect()
-}
+pub(super) use delivery_of;
 
 /// One delivery of `owner`, or of anybody, with its attempts, oldest first.
 pub async fn delivery(
@@ -102,8 +86,7 @@ pub async fn delivery(
     id: DeliveryId,
     owner: Option<UserId>,
 ) -> Result<Option<(Delivery, Vec<Attempt>)>> {
-    let row = sqlx::query_as!(
-        Row,
+    let row = sqlx::query!(
         "select id, user_id, source_kind, source, event, event_at, url, state, attempts, due_at, ended_at, status_code, error
          from webhook_deliveries where id = $1 and ($2::bigint is null or user_id = $2)",
         id.0,
@@ -119,7 +102,7 @@ pub async fn delivery(
     )
     .fetch_all(conn)
     .await?;
-    Ok(Some((row.try_into()?, attempts)))
+    Ok(Some((delivery_of!(row), attempts)))
 }
 
 /// What became of a replay.
@@ -185,10 +168,14 @@ pub async fn sweep(conn: &mut PgConnection, kept: Duration, limit: i64, now: Now
         with at as (
             select coalesce($3::timestamptz, statement_timestamp()) as now
         ), old as (
-            delete from webhook_deliveries where id in (
-                select d.id from webhook_deliveries d, at
-                where d.state <> 'owed' and d.ended_at < at.now - make_interval(secs => $1)
-                order by d.ended_at limit $2)
+            -- Not by a join: the index would be gone through, past what is old.
+            delete from webhook_deliveries where id = any (array(
+                select id from webhook_deliveries
+                where state <> 'owed'
+                  and ended_at < coalesce($3::timestamptz, statement_timestamp()) - make_interval(secs => $1)
+                order by ended_at limit $2))
+              -- Not one that is replayed at this moment.
+              and ended_at is not null
             returning id
         ), attempt as (
             delete from webhook_attempts where delivery_id = any (array(select id from old))
@@ -204,41 +191,4 @@ pub async fn sweep(conn: &mut PgConnection, kept: Duration, limit: i64, now: Now
     .fetch_one(conn)
     .await?;
     Ok(gone.unsigned_abs())
-}
-
-struct Row {
-    id: Uuid,
-    user_id: i64,
-    source_kind: String,
-    source: Uuid,
-    event: String,
-    event_at: DateTime<Utc>,
-    url: String,
-    state: String,
-    attempts: i16,
-    due_at: DateTime<Utc>,
-    ended_at: Option<DateTime<Utc>>,
-    status_code: Option<i16>,
-    error: Option<String>,
-}
-
-impl TryFrom<Row> for Delivery {
-    type Error = crate::StoreError;
-    fn try_from(row: Row) -> Result<Self> {
-        Ok(Self {
-            id: DeliveryId(row.id),
-            user_id: UserId(row.user_id),
-            source_kind: parse(&row.source_kind)?,
-            source: row.source,
-            event: row.event,
-            event_at: row.event_at,
-            url: row.url,
-            state: parse(&row.state)?,
-            attempts: row.attempts,
-            due_at: row.due_at,
-            ended_at: row.ended_at,
-            status_code: row.status_code,
-            error: row.error,
-        })
-    }
 }

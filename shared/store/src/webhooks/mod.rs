@@ -10,10 +10,12 @@
 
 mod attempt;
 mod endpoints;
+mod list;
 mod log;
 mod secrets;
 
-pub use attempt::{Claimed, Outcome, Portion, Settled, claim, overdue, settle};
-pub use endpoints::{Endpoint, enable, endpoints};
-pub use log::{Attempt, Delivery, Filter, MOST_ATTEMPTS, Replay, deliveries, delivery, replay, sweep};
+pub use attempt::{Claimed, Outcome, PUT_OFF, Portion, Settled, claim, overdue, settle};
+pub use endpoints::{Endpoint, enable, endpoints, forget_endpoints};
+pub use list::{Filter, Page, deliveries};
+pub use log::{Attempt, Delivery, MOST_ATTEMPTS, Replay, delivery, replay, sweep};
 pub use secrets::{NewSecret, Secret, keep_first, rotate, secrets};

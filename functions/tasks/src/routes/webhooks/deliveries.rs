@@ -54,21 +54,20 @@ pub async fn handler(
         Event::Dead => "dead",
     });
     let filter = Filter { task: filter.task_id, state: filter.state, event: event.map(str::to_owned) };
-    // One more than asked for tells whether there is a next page.
-    let wanted = i64::from(page.limit) + 1;
-    let found = database(&state, async |conn| webhooks::deliveries(conn, scope, &filter, cursor, wanted).await).await;
-    let mut found = found.map_err(TaskError::from)?;
-    let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
-    let more = found.len() > limit;
-    found.truncate(limit);
-    let next_cursor = found.last().filter(|_| more).map(|delivery| Cursor::encode(&delivery.id));
-    Ok(success(Items { items: found.into_iter().map(View::from).collect::<Vec<_>>(), next_cursor }))
+    let limit = i64::from(page.limit);
+    let found = database(&state, async |conn| webhooks::deliveries(conn, scope, &filter, cursor, limit).await).await;
+    let found = found.map_err(TaskError::from)?;
+    let next_cursor = found.next.as_ref().map(Cursor::encode);
+    Ok(success(Items { items: found.deliveries.into_iter().map(View::from).collect::<Vec<_>>(), next_cursor }))
 }
 
 /// For docs/openapi.json.
 pub fn describe(op: &mut Operation<'_>) {
     op.named("listWebhookDeliveries", "Webhooks, newest first")
-        .detail("The caller's own; those of all with the permission `tasks:read_all`. Kept for 30 days.")
+        .detail(
+            "The caller's own; those of all with the permission `tasks:read_all`. Kept for 30 days. With filters a page may \
+             hold fewer than `limit`, or none, though more follow: go on while `next_cursor` is given.",
+        )
         .answers::<Items<View>>("A page of deliveries.")
         .leads_to("getWebhookDelivery", "id", "/data/items/0/delivery_id");
 }
