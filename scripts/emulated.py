@@ -86,9 +86,10 @@ def connect(path):
 
 
 def delete():
-    """Deletes the stack, and what the template keeps on purpose: tables, in an emulator, hold nothing worth it."""
+    """Deletes the stack, and what the template keeps on purpose: tables and buckets, in an emulator, hold nothing that is
+    worth it."""
     stack = os.environ["STACK"]
-    service, tables = boto3.client("cloudformation"), boto3.client("dynamodb")
+    service, tables, buckets = boto3.client("cloudformation"), boto3.client("dynamodb"), boto3.resource("s3")
     try:
         pages = service.get_paginator("list_stack_resources").paginate(StackName=stack)
         resources = [one for page in pages for one in page["StackResourceSummaries"]]
@@ -106,13 +107,18 @@ def delete():
                 tables.delete_table(TableName=resource["PhysicalResourceId"])
             except tables.exceptions.ResourceNotFoundException:
                 pass
+        if resource["ResourceType"] == "AWS::S3::Bucket":
+            remove(buckets.Bucket(resource["PhysicalResourceId"]))
     keeper = boto3.client("secretsmanager")
     for name in KEPT:
         try:
             keeper.delete_secret(SecretId=f"{os.environ['SECRETS_PREFIX']}/{name}", ForceDeleteWithoutRecovery=True)
         except keeper.exceptions.ResourceNotFoundException:
             pass
-    bucket = boto3.resource("s3").Bucket(f"{stack}-deployments")
+    remove(buckets.Bucket(f"{stack}-deployments"))
+
+
+def remove(bucket):
     if bucket.creation_date:
         bucket.objects.delete()
         bucket.delete()

@@ -46,7 +46,7 @@ fn tables(page: &str) -> Vec<Table> {
 }
 
 /// The sections of the page that compare AWS with what plays it.
-const SECTIONS: [&str; 9] = [
+const SECTIONS: [&str; 10] = [
     "API Gateway, HTTP API",
     "Lambda authorizers",
     "Lambda",
@@ -54,6 +54,7 @@ const SECTIONS: [&str; 9] = [
     "EventBridge",
     "SQS",
     "DynamoDB",
+    "S3",
     "SES",
     "Deployment",
 ];

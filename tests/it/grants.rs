@@ -179,6 +179,14 @@ async fn every_key(app: &TestApp) {
     }
 }
 
+/// A result that no row has room for: what `sample` is told, it answers twice.
+async fn a_stored_result(app: &TestApp) {
+    let admin = app.admin().await;
+    let id = admin.submit(json!({"task_type": "sample", "data": {"message": "x".repeat(2_700_000)}})).await;
+    app.drain().await;
+    admin.get(&format!("/tasks/result/{id}")).await.expect(303);
+}
+
 /// An account is disabled, which ends its sessions.
 async fn every_account(app: &TestApp) {
     let user = app.user_named("leaver").await;
@@ -199,6 +207,7 @@ async fn every_role_grants_what_its_function_uses_and_nothing_else() {
     every_route(&app, &task).await;
     every_account(&app).await;
     every_key(&app).await;
+    a_stored_result(&app).await;
     app.admin().await.post("/tasks/queues/high/resume", json!({})).await.expect(200);
     app.drain_with_time().await;
     app.execute("update webhook_deliveries set state = 'failed', ended_at = event_at where state = 'owed'").await;
@@ -220,6 +229,9 @@ async fn every_role_grants_what_its_function_uses_and_nothing_else() {
             "+ AuthorizerFunction: dynamodb:Scan",
         ),
         ("Action: dynamodb:BatchWriteItem", "Action: dynamodb:*", "+ WorkerFunction: dynamodb:* on"),
+        ("Action: s3:PutObject", "Action: s3:GetObject", "- WorkerFunction: s3:PutObject on"),
+        ("Action: s3:GetObject", "Action: [s3:GetObject, s3:ListBucket]", "+ TasksFunction: s3:ListBucket on"),
+        ("${ResultsBucket.Arn}/results/*", "${ResultsBucket.Arn}/*", "+ WorkerFunction: s3:PutObject on"),
         ("Resource: !GetAtt DefaultQueue.Arn", "Resource: \"*\"", "+ StatusFunction: sqs:GetQueueAttributes on *"),
         ("Resource: !GetAtt BeatLogs.Arn", "Resource: !GetAtt AuthLogs.Arn", "- BeatFunction: logs:PutLogEvents on"),
         ("identity/${Identity}", "identity/*", "+ AuthFunction: ses:SendEmail on"),

@@ -2,11 +2,12 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use halyard_cloud::task_logs;
 use halyard_config::{
     AuthConfig, AuthorizerConfig, BeatConfig, ConfigError, FromVars as _, MigrateConfig, NotifierConfig, StatusConfig,
     TasksConfig, UsersConfig, Vars, WorkerConfig,
 };
-use halyard_gateway::template::{EnvValue, FunctionSpec, ScheduleExpression};
+use halyard_gateway::template::{EnvValue, FunctionSpec, Inputs, ScheduleExpression, Template};
 use halyard_http::{Access, RouteInfo};
 use halyard_tests::{routes, seed};
 
@@ -201,6 +202,48 @@ fn tables_forget_by_the_attribute_that_the_code_writes() {
         assert_eq!(table.partition_key, "pk", "{}", table.id);
         assert_eq!(table.sort_key.as_deref(), Some("sk"), "{}", table.id);
         assert_eq!(table.ttl_attribute.as_deref(), Some("expires_at"), "{}", table.id);
+    }
+}
+
+#[test]
+fn each_bucket_is_known_to_those_who_store_in_it_or_lead_there_and_every_bucket_that_is_named_is_there() {
+    let stack = routes::stack();
+    let named = |function: &FunctionSpec| -> Vec<EnvValue> {
+        let buckets = function.environment.iter().filter(|(name, _)| name.ends_with("_BUCKET"));
+        buckets.map(|(_, value)| value.clone()).collect()
+    };
+    let results = EnvValue::Known(stack.buckets["ResultsBucket"].name.clone());
+    let given: Vec<&str> =
+        stack.functions.values().filter(|f| named(f).contains(&results)).map(|f| f.id.as_str()).collect();
+    assert_eq!(given, ["TasksFunction", "WorkerFunction"]);
+    assert_eq!(stack.buckets.len(), 1, "say here who has the others");
+    for function in stack.functions.values() {
+        for value in named(function) {
+            let there = stack.buckets.values().any(|bucket| value == EnvValue::Known(bucket.name.clone()));
+            assert!(there, "{}: there is no bucket {value:?}", function.id);
+        }
+    }
+}
+
+#[test]
+fn a_stored_result_is_kept_as_long_as_the_log_lines_of_its_task() {
+    let days = routes::stack().buckets["ResultsBucket"].keep_days.map(i64::from);
+    assert_eq!(days, Some(task_logs::RETENTION.num_days()));
+}
+
+#[test]
+fn names_of_buckets_are_well_formed_in_every_region_for_every_stack_that_a_workflow_may_deploy() {
+    let read = |file: &str| std::fs::read_to_string(routes::repository(file)).expect("a template");
+    let longest = "[a-z][a-z0-9-]{1,26}";
+    assert!(read("infra/oidc.yaml").contains(&format!("AllowedPattern: \"{longest}\"")), "{longest}");
+    let template = Template::parse(&read("infra/template.yaml")).unwrap_or_else(|e| panic!("{e}"));
+    for stack in ["halyard-prod".to_owned(), "h".repeat(27)] {
+        let inputs = Inputs { stack, region: "ap-southeast-1".to_owned(), ..Inputs::default() };
+        let stack = template.resolve(&inputs).unwrap_or_else(|e| panic!("{e}"));
+        for name in stack.buckets.values().map(|bucket| &bucket.name) {
+            let well_formed = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+            assert!(well_formed && name.len() <= 63, "{name}: {}", name.len());
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use std::{
 
 use halyard_cloud::{
     mail::MailTwin,
+    objects::{BucketName, ObjectTwin},
     queue::{DeadLetter, Queue, QueueConfig, QueueName, QueueTwin},
     table::{Table, TableName, TableTwin},
 };
@@ -145,7 +146,13 @@ impl AppBuilder {
         let inbox = MailTwin::in_memory(Arc::clone(&clock), vec![value_of(&variables, "MAIL_FROM")]);
         let inbox = inbox.expect("an inbox in memory");
         let mailer = Arc::new(UnreliableMailer::new(Arc::new(inbox.clone())));
-        let twins = Twins { queue: queue.clone(), table: table.clone(), mail: mailer.clone() };
+        let objects = object_twin(&stack, &clock, &entropy);
+        let twins = Twins {
+            queue: queue.clone(),
+            table: table.clone(),
+            objects: Arc::new(objects.clone()),
+            mail: mailer.clone(),
+        };
 
         let ledger = Arc::new(Ledger::default());
         let registry = granted::registry(&stack, &grants, &ledger);
@@ -154,6 +161,7 @@ impl AppBuilder {
         config.vars.extend(self.vars.iter().cloned());
         config.twins = Some(twins.clone());
         config.inbox = Some(Arc::new(inbox.clone()));
+        config.objects = Some(objects);
         (config.poll, config.tick) = (self.live, self.live);
         if let Some(peers) = self.trusted_peers {
             config.listen = Some((Ipv4Addr::LOCALHOST, free_port()).into());
@@ -248,6 +256,12 @@ pub fn vars_of(stack: &Stack, function: &str, variables: &[(String, String)]) ->
         EnvValue::Missing(_) => None,
     });
     own.chain(variables.iter().cloned()).collect()
+}
+
+/// The stack's buckets.
+pub fn object_twin(stack: &Stack, clock: &Arc<dyn Clock>, entropy: &Arc<Entropy>) -> ObjectTwin {
+    let buckets = stack.buckets.values().map(|bucket| (BucketName(bucket.name.clone()), bucket.keep_days));
+    ObjectTwin::in_memory(Arc::clone(clock), Arc::clone(entropy), buckets)
 }
 
 /// The stack's queues.

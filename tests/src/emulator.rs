@@ -101,6 +101,12 @@ impl Emulator {
         self.send(service, request.body(body.into()).expect("a request")).await
     }
 
+    /// A request to S3 for a bucket.
+    pub async fn bucket(&self, method: Method, name: &str) -> TestResponse {
+        let request = Request::builder().method(method).uri(format!("/{name}"));
+        self.send("s3", request.body(bytes::Bytes::new()).expect("a request")).await
+    }
+
     /// An operation of CloudFormation.
     pub async fn cloudformation(&self, operation: &str, stack: &str) -> TestResponse {
         self.query("cloudformation", "2010-05-15", operation, &[("StackName", stack)]).await

@@ -1,17 +1,19 @@
-//! The template's roles, kept: every function's queues, tables and mailboxes refuse what its role does not grant, as AWS would, and
-//! a ledger remembers what each function asked for. Every application of every test runs like this.
+//! The template's roles, kept: every function's queues, tables, buckets and mailboxes refuse what its role does not grant,
+//! as AWS would, and a ledger remembers what each function asked for. Every application of every test runs like this.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use halyard_cloud::{
-    iam::{QueueOperation, SEND_MAIL, TableOperation},
+    iam::{ObjectOperation, QueueOperation, SEND_MAIL, TableOperation},
     mail::{MailError, Mailer, Message, address_of},
+    objects::{BucketName, ObjectError, Objects},
     queue::{Depth, Outgoing, Queue, QueueError, QueueName, Received},
     table::{Condition, Item, Page, Table, TableError, TableName},
 };
@@ -55,7 +57,8 @@ pub fn registry(stack: &Stack, grants: &BTreeMap<String, Grants>, ledger: &Arc<L
                 let twins = host.twins.clone().map(|twins| Twins {
                     queue: Arc::new(GrantedQueue { inner: twins.queue, role: Arc::clone(&role) }),
                     table: Arc::new(GrantedTable { inner: twins.table, role: Arc::clone(&role) }),
-                    mail: Arc::new(GrantedMailer { inner: twins.mail, role }),
+                    mail: Arc::new(GrantedMailer { inner: twins.mail, role: Arc::clone(&role) }),
+                    objects: Arc::new(GrantedObjects { inner: twins.objects, role }),
                 });
                 let (clock, entropy) = (Arc::clone(&host.clock), Arc::clone(&host.entropy));
                 init(&Host::new(host.vars.clone(), host.function.clone(), clock, entropy, twins)).await
@@ -124,6 +127,12 @@ impl Role {
 
     fn mail(&self, from: &str) -> Result<(), MailError> {
         self.ask(SEND_MAIL, format!("{}{}", self.identities, address_of(from))).map_err(MailError::Unavailable)
+    }
+
+    /// Objects are granted by the first part of their keys.
+    fn object(&self, operation: ObjectOperation, bucket: &BucketName, key: &str) -> Result<(), ObjectError> {
+        let below = key.split('/').next().unwrap_or_default();
+        self.ask(operation.action(), format!("arn:aws:s3:::{bucket}/{below}/*")).map_err(ObjectError::Unavailable)
     }
 
     fn table(&self, operation: TableOperation, table: &TableName) -> Result<(), TableError> {
@@ -249,5 +258,35 @@ impl Mailer for GrantedMailer {
     async fn send(&self, message: &Message) -> Result<String, MailError> {
         self.role.mail(&message.from)?;
         self.inner.send(message).await
+    }
+}
+
+#[derive(Debug)]
+struct GrantedObjects {
+    inner: Arc<dyn Objects>,
+    role: Arc<Role>,
+}
+
+#[async_trait]
+impl Objects for GrantedObjects {
+    async fn put(&self, bucket: &BucketName, key: &str, body: Bytes, content_type: &str) -> Result<(), ObjectError> {
+        self.role.object(ObjectOperation::Put, bucket, key)?;
+        self.inner.put(bucket, key, body, content_type).await
+    }
+
+    async fn get(&self, bucket: &BucketName, key: &str) -> Result<Option<Bytes>, ObjectError> {
+        self.role.object(ObjectOperation::Get, bucket, key)?;
+        self.inner.get(bucket, key).await
+    }
+
+    async fn link(
+        &self,
+        bucket: &BucketName,
+        key: &str,
+        valid: Duration,
+        now: SystemTime,
+    ) -> Result<String, ObjectError> {
+        self.role.object(ObjectOperation::Link, bucket, key)?;
+        self.inner.link(bucket, key, valid, now).await
     }
 }

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use halyard_auth::keys;
 use halyard_cloud::{
     mail::MailTwin,
+    objects::ObjectTwin,
     queue::QueueTwin,
     table::{TableName, TableTwin},
 };
@@ -89,6 +90,7 @@ pub async fn invoke_migrate(database_url: &str, now: DateTime<Utc>) -> Value {
     let twins = Twins {
         queue: Arc::new(QueueTwin::new(clock.clone(), []).expect("no queues")),
         table: Arc::new(TableTwin::in_memory([table]).expect("a table in memory")),
+        objects: Arc::new(ObjectTwin::in_memory(clock.clone(), Arc::clone(&entropy), [])),
         mail: Arc::new(MailTwin::in_memory(clock.clone(), Vec::new()).expect("mailboxes in memory")),
     };
     let host = Host::new(vars, "migrate", clock, entropy, Some(twins));

@@ -142,6 +142,14 @@ impl Target {
         self.held.lock().unwrap_or_else(PoisonError::into_inner).push(lock);
     }
 
+    /// What stands where an answer leads to: an address of its own, or a path here. Nobody says who they are.
+    pub async fn follow(&self, location: &str) -> TestResponse {
+        let Some((scheme, rest)) = location.split_once("://") else { return self.anonymous().get(location).await };
+        let (host, path) = rest.split_once('/').expect("a path");
+        let elsewhere: Arc<dyn Transport> = Arc::new(Remote::new(&format!("{scheme}://{host}")));
+        Actor::anonymous(elsewhere).get(&format!("/{path}")).await
+    }
+
     /// This test leaves work behind that a running system would go on with.
     pub fn leave_unfinished(&self) {
         if let Place::InProcess { app } = &self.place {

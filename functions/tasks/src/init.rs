@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use halyard_cloud::{CallbackBell, table::TableName, task_logs::TaskLogs};
+use halyard_cloud::{CallbackBell, objects::BucketName, table::TableName, task_logs::TaskLogs};
 use halyard_config::TasksConfig;
 use halyard_domain::Lane;
 use halyard_jobs::{TaskTypes, Tools, doorbell::LaneQueues};
@@ -35,6 +35,8 @@ pub async fn init(host: &Host) -> Result<Function, InitError> {
         callbacks: CallbackBell::new(host.queue().await?, &config.callbacks.url),
         allowed: config.outbound.allowed,
         logs: TaskLogs::new(host.table().await?, TableName(config.tables.task_logs)),
+        objects: host.objects().await?,
+        results: BucketName(config.objects.results),
         registry: TaskTypes::shipped(&Tools { callable: config.callable.functions, ..Tools::default() }),
         clock: Arc::clone(&host.clock),
         entropy: Arc::clone(&host.entropy),

@@ -3,7 +3,12 @@
 use std::{ops::Deref, sync::Arc};
 
 use halyard_auth::Principal;
-use halyard_cloud::{CallbackBell, queue::Queue, task_logs::TaskLogs};
+use halyard_cloud::{
+    CallbackBell,
+    objects::{BucketName, Objects},
+    queue::Queue,
+    task_logs::TaskLogs,
+};
 use halyard_domain::{Clock, Entropy, UserId, authz::Permission, outbound::Allowed};
 use halyard_jobs::{TaskTypes, doorbell::LaneQueues};
 use halyard_store::{Pool, tasks::Intake};
@@ -32,6 +37,10 @@ pub struct Parts {
     pub allowed: Allowed,
     /// Log lines.
     pub logs: TaskLogs,
+    /// Results that are too large for a row.
+    pub objects: Arc<dyn Objects>,
+    /// The bucket in which they are.
+    pub results: BucketName,
     /// The task types that are accepted.
     pub registry: TaskTypes,
     /// Wall clock and test clock.

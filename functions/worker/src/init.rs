@@ -2,13 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use halyard_cloud::{CallbackBell, table::TableName, task_logs::TaskLogs};
+use halyard_cloud::{CallbackBell, objects::BucketName, table::TableName, task_logs::TaskLogs};
 use halyard_config::WorkerConfig;
 use halyard_domain::Lane;
 use halyard_jobs::{
     Registry, Tools,
     doorbell::LaneQueues,
-    worker::{LaneLimit, LaneLimits, Statements, Worker},
+    worker::{LaneLimit, LaneLimits, Results, Statements, Worker},
 };
 use halyard_platform::{Function, Host, InitError};
 use halyard_webhook::GuardedClient;
@@ -56,6 +56,7 @@ pub async fn init_with(host: &Host, types: impl FnOnce(Registry) -> Registry) ->
         queues: LaneQueues::from_urls(Lane::ALL.map(|lane| (lane, config.queues.url(lane)))),
         callbacks: CallbackBell::new(host.queue().await?, &config.callbacks.url),
         logs: TaskLogs::new(host.table().await?, TableName(config.tables.task_logs)),
+        results: Results { objects: host.objects().await?, bucket: BucketName(config.objects.results) },
         registry: types(Registry::with_tools(&tools)),
         clock: Arc::clone(&host.clock),
         entropy: Arc::clone(&host.entropy),

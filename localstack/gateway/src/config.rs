@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
-use halyard_cloud::queue::Queue;
+use halyard_cloud::{objects::ObjectTwin, queue::Queue};
 use halyard_domain::{Clock, Entropy};
 use halyard_platform::Twins;
 
@@ -49,6 +49,8 @@ pub struct GatewayConfig {
     pub queue: Option<Arc<dyn Queue>>,
     /// What `/_local/mail` shows; without it there is no such page.
     pub inbox: Option<Arc<dyn Inbox>>,
+    /// Whose links `/_objects/` answers; without it there is no such path.
+    pub objects: Option<ObjectTwin>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -73,6 +75,7 @@ impl GatewayConfig {
             twins: None,
             queue: None,
             inbox: None,
+            objects: None,
             clock,
             entropy,
             poll: true,

@@ -4,6 +4,7 @@ use std::{net::IpAddr, sync::Arc};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
+use halyard_cloud::objects::ObjectTwin;
 use halyard_domain::{Clock, Entropy};
 use halyard_platform::function::{Answer, Event};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header, request::Parts};
@@ -17,6 +18,7 @@ use crate::{
     event::{Caller, RequestFacts, Response, function_event, response_from_json, response_from_typed},
     inbox::{self, Inbox},
     invoke::{Invoke, InvokeError},
+    objects,
     routing::Router,
     template::{Api, Route},
     throttle::Bucket,
@@ -38,6 +40,7 @@ pub(crate) struct HttpApi {
     pub authorizers: Authorizers,
     pub invoke: Arc<dyn Invoke>,
     pub inbox: Option<Arc<dyn Inbox>>,
+    pub objects: Option<ObjectTwin>,
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<Entropy>,
     pub trusted: Vec<TrustedPeers>,
@@ -51,6 +54,11 @@ impl HttpApi {
             && inbox::is_asked_for(&parts, peer)
         {
             return inbox::answer(inbox.as_ref(), &parts).await;
+        }
+        if let Some(twin) = &self.objects
+            && objects::is_asked_for(&parts)
+        {
+            return objects::answer(twin, &parts).await;
         }
         let is_head = parts.method == Method::HEAD;
         let origin = parts.headers.get(header::ORIGIN).cloned();

@@ -21,6 +21,7 @@ mod gateway;
 mod inbox;
 pub mod invoke;
 pub mod local;
+mod objects;
 pub mod routing;
 mod running;
 mod scheduler;

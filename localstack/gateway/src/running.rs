@@ -233,6 +233,7 @@ fn http_api(config: &GatewayConfig, invoke: &Arc<dyn Invoke>, port: u16) -> Opti
         account: config.stack.account.clone(),
         invoke: Arc::clone(invoke),
         inbox: config.inbox.clone(),
+        objects: config.objects.clone(),
         clock: Arc::clone(&config.clock),
         entropy: Arc::clone(&config.entropy),
         trusted: config.trusted_peers.clone(),

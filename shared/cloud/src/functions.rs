@@ -1,7 +1,6 @@
 //! AWS Lambda: invoking a function and waiting for what it answers.
 //!
-//! One operation, so no SDK: its crate would be a tenth of the worker's zip. The request is signed by the SDK's own signer and
-//! goes through the SDK's own HTTP client.
+//! One operation, so no SDK: its crate would be a tenth of the worker's zip.
 //! Source: AWS Lambda API Reference, `Invoke`.
 
 use std::{
@@ -10,23 +9,15 @@ use std::{
 };
 
 use aws_config::SdkConfig;
-use aws_credential_types::{Credentials, provider::ProvideCredentials as _};
-use aws_sigv4::{
-    http_request::{self, SignableBody, SignableRequest, SigningSettings},
-    sign::v4,
-};
-use aws_smithy_types::body::SdkBody;
+use aws_sigv4::http_request::SigningSettings;
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode, header};
-use http_body_util::{BodyExt as _, Limited};
 
 use crate::{
     aws::AwsSettings,
-    http::{Http, Trust},
+    signed::{Signer, broken},
 };
 
-/// How long connecting may take.
-const CONNECT: Duration = Duration::from_secs(2);
 /// The largest answer, in bytes: Lambda's own limit of a synchronous invocation, with room for its envelope.
 const LARGEST: usize = 6 * 1024 * 1024 + 64 * 1024;
 
@@ -78,10 +69,7 @@ pub enum InvokeError {
 #[derive(Clone)]
 pub struct Lambda {
     endpoint: String,
-    region: String,
-    plain: bool,
-    sdk: SdkConfig,
-    http: Http,
+    signer: Signer,
 }
 
 impl fmt::Debug for Lambda {
@@ -98,8 +86,8 @@ impl Lambda {
         let suffix = if region.starts_with("cn-") { ".cn" } else { "" };
         let endpoint = given.unwrap_or_else(|| format!("https://lambda.{region}.amazonaws.com{suffix}"));
         let plain = endpoint.starts_with("http://");
-        let http = Http::new(if plain { Trust::Nobody } else { Trust::Machine }, CONNECT);
-        Self { endpoint, region, plain, sdk: sdk.clone(), http }
+        let signer = Signer::new("lambda", &region, plain, sdk, SigningSettings::default(), LARGEST);
+        Self { endpoint, signer }
     }
 
     /// Invokes a function once and waits for its answer.
@@ -107,18 +95,13 @@ impl Lambda {
     /// # Errors
     /// When Lambda refuses, or does not answer within the limit.
     pub async fn invoke(&self, invocation: Invocation<'_>, now: SystemTime) -> Result<Answer, InvokeError> {
-        let limit = invocation.limit;
-        let answer = tokio::time::timeout(limit, async {
-            let request = self.request(invocation, now).await?;
-            let answer = self.http.send(request).await.map_err(InvokeError::Silence)?;
-            let (head, body) = answer.into_parts();
-            let body = Limited::new(body, LARGEST).collect().await.map_err(|e| InvokeError::Silence(e.to_string()))?;
-            understood(head.status, &head.headers, body.to_bytes())
-        });
-        answer.await.unwrap_or_else(|_| Err(InvokeError::Silence(format!("within {limit:?}"))))
+        let request = self.request(&invocation).map_err(InvokeError::Silence)?;
+        let answer = self.signer.send(request, invocation.payload, now, invocation.limit).await;
+        let (head, body) = answer.map_err(InvokeError::Silence)?.into_parts();
+        understood(head.status, &head.headers, body)
     }
 
-    async fn request(&self, of: Invocation<'_>, now: SystemTime) -> Result<Request<SdkBody>, InvokeError> {
+    fn request(&self, of: &Invocation<'_>) -> Result<Request<()>, String> {
         // The one character of a qualifier that a query has to write otherwise.
         let qualifier = of.qualifier.map(|name| format!("?Qualifier={}", name.replace('$', "%24"))).unwrap_or_default();
         let url = format!("{}/2015-03-31/functions/{}/invocations{qualifier}", self.endpoint, of.function);
@@ -126,36 +109,7 @@ impl Lambda {
             .header(header::CONTENT_TYPE, "application/json")
             .header("x-amz-invocation-type", "RequestResponse")
             .header("x-amz-client-context", of.client_context);
-        let broken = |error: &dyn fmt::Display| InvokeError::Silence(format!("the request cannot be made: {error}"));
-        let mut request = builder.body(()).map_err(|error| broken(&error))?;
-        let identity = self.credentials().await?.into();
-        let params = v4::SigningParams::builder()
-            .identity(&identity)
-            .region(&self.region)
-            .name("lambda")
-            .time(now)
-            .settings(SigningSettings::default())
-            .build()
-            .map_err(|error| broken(&error))?
-            .into();
-        let headers = request.headers().iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap_or_default()));
-        let signable = SignableRequest::new("POST", &url, headers, SignableBody::Bytes(&of.payload));
-        let signed = signable.and_then(|signable| http_request::sign(signable, &params));
-        let (instructions, _) = signed.map_err(|error| broken(&error))?.into_parts();
-        instructions.apply_to_request_http1x(&mut request);
-        Ok(request.map(|()| SdkBody::from(of.payload)))
-    }
-
-    async fn credentials(&self) -> Result<Credentials, InvokeError> {
-        match self.sdk.credentials_provider() {
-            Some(provider) => match provider.provide_credentials().await {
-                Ok(credentials) => Ok(credentials),
-                // What stands in for Lambda on one's own machine asks nobody who they are.
-                Err(_) if self.plain => Ok(Credentials::new("local", "local", None, None, "local")),
-                Err(error) => Err(InvokeError::Silence(format!("no credentials: {error}"))),
-            },
-            None => Err(InvokeError::Silence("no credentials".to_owned())),
-        }
+        builder.body(()).map_err(broken)
     }
 }
 

@@ -1,8 +1,8 @@
 //! What IAM must allow for each operation of the adapters. It stands beside them because only they know which calls they
 //! make; a test asks each on the wire.
 //!
-//! Source: Service Authorization Reference, "Actions, resources, and condition keys" for Amazon SQS, Amazon DynamoDB, AWS
-//! Secrets Manager and Amazon Simple Email Service v2. The batch operations of SQS need the permission of the single one.
+//! Source: Service Authorization Reference, "Actions, resources, and condition keys" for Amazon SQS, Amazon DynamoDB, Amazon S3,
+//! AWS Secrets Manager and Amazon Simple Email Service v2. The batch operations of SQS need the permission of the single one.
 
 /// An operation of [`Queue`](crate::queue::Queue).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -59,6 +59,28 @@ impl TableOperation {
             Self::PutAll => "dynamodb:BatchWriteItem",
             Self::Delete => "dynamodb:DeleteItem",
             Self::Query => "dynamodb:Query",
+        }
+    }
+}
+
+/// An operation of [`Objects`](crate::objects::Objects).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ObjectOperation {
+    /// `put`
+    Put,
+    /// `get`
+    Get,
+    /// `link`
+    Link,
+}
+
+impl ObjectOperation {
+    /// What the adapter over S3 needs on the object. A link asks for nothing when it is made: whoever follows it reads with the right
+    /// of the role that signed it.
+    pub fn action(self) -> &'static str {
+        match self {
+            Self::Put => "s3:PutObject",
+            Self::Get | Self::Link => "s3:GetObject",
         }
     }
 }

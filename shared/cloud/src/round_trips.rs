@@ -23,5 +23,7 @@ pub static REDIS: Counter = Counter(AtomicU64::new(0));
 pub static QUEUE: Counter = Counter(AtomicU64::new(0));
 /// Requests to the tables, twin or `DynamoDB`.
 pub static TABLE: Counter = Counter(AtomicU64::new(0));
+/// Requests to the buckets, twin or S3, each try of one. A link is none.
+pub static OBJECT: Counter = Counter(AtomicU64::new(0));
 /// Mails handed to the twin or to SES.
 pub static MAIL: Counter = Counter(AtomicU64::new(0));

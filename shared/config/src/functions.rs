@@ -6,8 +6,8 @@ use halyard_domain::Lane;
 
 use crate::{
     AccountConfig, AdminConfig, CallableConfig, CallbackQueueConfig, CloudKind, DatabaseConfig, Environment,
-    ForgotConfig, FromVars, KeyRotationConfig, MailConfig, NodeConfig, OutboundConfig, PasswordConfig, QueueConfig,
-    Reader, RedisConfig, SessionCacheConfig, SigningConfig, SourceConfig, TableConfig, TokenConfig,
+    ForgotConfig, FromVars, KeyRotationConfig, MailConfig, NodeConfig, ObjectsConfig, OutboundConfig, PasswordConfig,
+    QueueConfig, Reader, RedisConfig, SessionCacheConfig, SigningConfig, SourceConfig, TableConfig, TokenConfig,
 };
 
 /// What every function reads.
@@ -134,6 +134,8 @@ composed!(
         callable: CallableConfig,
         /// Log lines.
         tables: TableConfig,
+        /// Results that are too large for a row.
+        objects: ObjectsConfig,
         /// How many tasks may wait.
         waiting: WaitingConfig,
     }
@@ -166,6 +168,8 @@ composed!(
         callbacks: CallbackQueueConfig,
         /// Log lines.
         tables: TableConfig,
+        /// Results that are too large for a row.
+        objects: ObjectsConfig,
         /// Leases.
         lease: LeaseConfig,
         /// What each lane may take.

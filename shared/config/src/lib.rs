@@ -20,8 +20,8 @@ pub use mail::{ForgotConfig, MailConfig};
 pub use reader::{ConfigError, FromVars, Reader, VarError};
 pub use secret::Secret;
 pub use settings::{
-    AccountConfig, AdminConfig, CloudKind, DatabaseConfig, Environment, KeyRotationConfig, NodeConfig, PasswordConfig,
-    QueueConfig, RedisConfig, SessionCacheConfig, SigningConfig, TableConfig, TokenConfig,
+    AccountConfig, AdminConfig, CloudKind, DatabaseConfig, Environment, KeyRotationConfig, NodeConfig, ObjectsConfig,
+    PasswordConfig, QueueConfig, RedisConfig, SessionCacheConfig, SigningConfig, TableConfig, TokenConfig,
 };
 pub use vars::Vars;
 pub use webhook::{CallableConfig, CallbackQueueConfig, OutboundConfig, SourceConfig};

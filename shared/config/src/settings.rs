@@ -169,6 +169,19 @@ impl FromVars for TableConfig {
     }
 }
 
+/// The buckets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectsConfig {
+    /// Results of tasks that are too large for a row.
+    pub results: String,
+}
+
+impl FromVars for ObjectsConfig {
+    fn read(r: &mut Reader<'_>) -> Option<Self> {
+        Some(Self { results: r.text("RESULTS_BUCKET")? })
+    }
+}
+
 /// What the verification of tokens needs.
 #[derive(Debug, Clone)]
 pub struct TokenConfig {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use halyard_config::{
     AuthConfig, AuthorizerConfig, CommonConfig, DatabaseConfig, Environment, ForgotConfig, FromVars, MailConfig,
-    MigrateConfig, PasswordConfig, QueueConfig, RedisConfig, Secret, SigningConfig, StatusConfig, Vars,
+    MigrateConfig, ObjectsConfig, PasswordConfig, QueueConfig, RedisConfig, Secret, SigningConfig, StatusConfig, Vars,
 };
 use halyard_domain::Lane;
 
@@ -20,6 +20,7 @@ fn whole() -> Vars {
         ("TABLE_SESSIONS", "sessions"),
         ("TABLE_TASK_LOGS", "logs"),
         ("TABLE_IDEMPOTENCY", "keys"),
+        ("RESULTS_BUCKET", "results"),
         ("TOKEN_ISSUER", "https://halyard.example"),
         ("TOKEN_AUDIENCE", "halyard"),
         ("TOKEN_KEY_SET", r#"{"keys":[]}"#),
@@ -120,6 +121,13 @@ fn a_lane_knows_its_queue_by_url_and_by_name() {
         Lane::ALL.map(|lane| queues.name(lane).to_owned()),
         ["halyard-high", "halyard-default", "halyard-low", "halyard-long"]
     );
+}
+
+#[test]
+fn the_bucket_of_results_must_be_named() {
+    assert_eq!(ObjectsConfig::load(&whole()).unwrap().results, "results");
+    let error = ObjectsConfig::load(&whole().without("RESULTS_BUCKET")).unwrap_err();
+    assert_eq!(names(&error), ["RESULTS_BUCKET"]);
 }
 
 #[test]

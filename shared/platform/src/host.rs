@@ -14,6 +14,7 @@ use halyard_cloud::{
     aws::{AwsSettings, SdkConfig},
     functions::Lambda,
     mail::{Mailer, SesMailer},
+    objects::{Objects, S3Objects},
     queue::{Queue, SqsQueue},
     redis::{Redis, SessionCache},
     table::{DynamoTable, Table, TableName},
@@ -44,13 +45,15 @@ impl InitError {
     }
 }
 
-/// Queues, tables and mailboxes that live in the host's process.
+/// Queues, tables, buckets and mailboxes that live in the host's process.
 #[derive(Debug, Clone)]
 pub struct Twins {
     /// The queues.
     pub queue: Arc<dyn Queue>,
     /// The tables.
     pub table: Arc<dyn Table>,
+    /// The buckets.
+    pub objects: Arc<dyn Objects>,
     /// The mailboxes.
     pub mail: Arc<dyn Mailer>,
 }
@@ -135,6 +138,20 @@ impl Host {
             Some(twins) => Ok(twins.table),
             None => Ok(Arc::new(DynamoTable::new(self.sdk()))),
         }
+    }
+
+    /// The buckets: S3 (at `AWS_ENDPOINT_URL_S3`, if it is elsewhere than the rest of AWS), or the host's twin. Links lead to
+    /// `OBJECTS_PUBLIC_URL`, if those who follow them reach it there.
+    ///
+    /// # Errors
+    /// When the configuration is wrong, or asks for a twin that the host does not bring.
+    #[expect(clippy::unused_async, reason = "callers need not know which adapters must wait")]
+    pub async fn objects(&self) -> Result<Arc<dyn Objects>, InitError> {
+        if let Some(twins) = self.twins()? {
+            return Ok(twins.objects);
+        }
+        let (endpoint, public) = (self.vars.get("AWS_ENDPOINT_URL_S3"), self.vars.get("OBJECTS_PUBLIC_URL"));
+        Ok(Arc::new(S3Objects::new(&self.aws_settings(), self.sdk(), endpoint, public)))
     }
 
     /// The mail service: SES, or the host's twin.

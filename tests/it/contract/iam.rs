@@ -2,16 +2,19 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use bytes::Bytes;
 use halyard_cloud::{
-    iam::{QueueOperation, READ_SECRET, TableOperation},
+    iam::{ObjectOperation, QueueOperation, READ_SECRET, TableOperation},
+    objects::{BucketName, Objects as _, S3Objects},
     queue::{Queue as _, QueueName, SqsQueue},
     secrets::Secrets,
     table::{Condition, DynamoTable, Table as _},
 };
+use halyard_domain::{Clock as _, SystemClock};
 use halyard_tests::recorder::Recorder;
 
 use super::{
-    aws::{queues, settings, settings_for, table},
+    aws::{queues, settings, settings_for, table, unique},
     queue::message,
     table::item,
 };
@@ -79,6 +82,30 @@ async fn each_operation_of_a_table_needs_the_permission_that_the_table_names() {
     asked(TableOperation::Query);
     store.delete(&name, "p", "s", Condition::VersionIs(2)).await.expect("deleted");
     asked(TableOperation::Delete);
+}
+
+/// S3 names its operations by method and path.
+#[tokio::test]
+async fn each_operation_of_a_bucket_needs_the_permission_that_the_table_names() {
+    let recorder = recorder().await;
+    let settings = settings_for(Some(recorder.endpoint()));
+    let objects = S3Objects::new(&settings, &settings.sdk_config(), Some(&recorder.endpoint()), None);
+    let bucket = BucketName(unique("bucket").to_lowercase());
+    objects.make_bucket(&bucket, None).await.expect("a bucket");
+    recorder.take();
+    let key = "results/one/1.json";
+    let asked = |operation: ObjectOperation, action: &str, method: &str| {
+        assert_eq!(operation.action(), action);
+        let calls: Vec<String> = recorder.take().into_iter().map(|call| call.operation).collect();
+        assert_eq!(calls, [format!("{method} /{bucket}/{key}")], "{operation:?}");
+    };
+    objects.put(&bucket, key, Bytes::from_static(b"{}"), "application/json").await.expect("put");
+    asked(ObjectOperation::Put, "s3:PutObject", "PUT");
+    objects.get(&bucket, key).await.expect("got").expect("an object");
+    asked(ObjectOperation::Get, "s3:GetObject", "GET");
+    objects.link(&bucket, key, Duration::from_mins(5), SystemClock.now().into()).await.expect("a link");
+    assert!(recorder.take().is_empty(), "a link asks nobody; who follows it reads");
+    assert_eq!(ObjectOperation::Link.action(), ObjectOperation::Get.action());
 }
 
 #[tokio::test]

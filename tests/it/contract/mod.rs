@@ -12,6 +12,7 @@ mod iam;
 mod idempotency;
 mod limits;
 mod mail;
+mod objects;
 mod queue;
 mod reconnect;
 mod redis;

@@ -8,10 +8,13 @@ use serde_json::json;
 use super::stack::{PATIENCE, REPAIR, Stack, completed_once, submit};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stopped_emulator_keeps_sessions_queues_and_tables() {
+async fn a_stopped_emulator_keeps_sessions_queues_tables_and_results() {
     let stack = Stack::find().await;
     let target = stack.target();
     let user = target.new_user("stopped-emulator").await;
+    // `sample` answers it twice: more than a row holds.
+    let stored = user.submit(json!({"task_type": "sample", "data": {"message": "x".repeat(2_700_000)}})).await;
+    assert_eq!(target.finished(&user, &stored).await["status"], "completed");
     stack.stop("ministack");
     stack.start("ministack").await;
     // Not from a cache: whoever asks now asks the table.
@@ -22,6 +25,8 @@ async fn a_stopped_emulator_keeps_sessions_queues_and_tables() {
         (user.get("/auth/validate").await.code() == 200).then_some(())
     })
     .await;
+    let answer = user.get(&format!("/tasks/result/{stored}")).await.expect(303);
+    assert!(target.follow(answer.header("location")).await.expect(200).body.len() > 5_400_000);
     let ids = submit(&user, 3, 0).await;
     completed_once(&target, &user, &ids).await;
     stack.until_well().await;

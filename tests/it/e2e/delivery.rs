@@ -61,13 +61,13 @@ async fn a_panic_harms_no_neighbour() {
     let body =
         |fail: Option<&str>| json!({"task_type": "sample", "data": {"fail": fail}, "retry_config": {"max_retries": 0}});
     let ids = futures::future::join_all((0..6).map(|n| user.submit(body((n == 2).then_some("panic"))))).await;
-    let mut failed = 0;
+    let mut dead = 0;
     for id in &ids {
         let task = target.finished(&user, id).await;
-        failed += i32::from(task["status"] == "failed");
-        assert!(matches!(task["status"].as_str(), Some("failed" | "completed")), "{task}");
+        dead += i32::from(task["status"] == "dead");
+        assert!(matches!(task["status"].as_str(), Some("dead" | "completed")), "{task}");
     }
-    assert_eq!(failed, 1);
+    assert_eq!(dead, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -18,6 +18,28 @@ async fn a_task_is_submitted_watched_and_done() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_result_that_no_answer_can_carry_is_where_the_answer_leads_to() {
+    const LENGTH: usize = 2_700_000;
+    let target = target!();
+    let user = target.user("e2e-stored").await;
+    // What `sample` is told, it answers twice.
+    let id = user.submit(json!({"task_type": "sample", "data": {"message": "x".repeat(LENGTH)}})).await;
+    assert_eq!(target.finished(&user, &id).await["status"], "completed");
+    let answer = user.get(&format!("/tasks/result/{id}")).await.expect(303);
+    let link = answer.header("location");
+    let stored = target.follow(link).await.expect(200);
+    assert_eq!(stored.header("content-type"), "application/json");
+    assert!(stored.body.len() > 2 * LENGTH, "{} bytes", stored.body.len());
+    let result = stored.json();
+    assert_eq!(result["message"].as_str().map(str::len), Some(LENGTH));
+    assert!(result["echo"]["message"] == result["message"], "the message comes twice");
+    // It is for those who were given it.
+    let (known, last) = link.split_at(link.len() - 1);
+    let forged = format!("{known}{}", if last == "0" { "1" } else { "0" });
+    assert!([403, 404].contains(&target.follow(&forged).await.code()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_submit_that_is_sent_again_under_its_key_makes_no_second_task() {
     let target = target!();
     let user = target.user("e2e-key").await;

@@ -9,6 +9,7 @@ use halyard_tests::{
     Target,
     stack::{EmulatedStack, Resource},
 };
+use http::Method;
 use serde_json::{Value, json};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -54,7 +55,7 @@ async fn an_update_moves_the_alias_while_the_api_keeps_answering() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deleted_stack_leaves_its_tables_and_nothing_else() {
+async fn a_deleted_stack_leaves_its_tables_and_buckets_and_nothing_else() {
     let (stack, target) = EmulatedStack::up("delete").await;
     target.user("gone").await;
     let api = stack.output("ApiId").await;
@@ -64,11 +65,17 @@ async fn a_deleted_stack_leaves_its_tables_and_nothing_else() {
     }
     stack.delete().await;
     for resource in &resources {
-        let retained = resource.kind == "AWS::DynamoDB::Table";
+        let retained = ["AWS::DynamoDB::Table", "AWS::S3::Bucket"].contains(&resource.kind.as_str());
         assert_eq!(there(&stack, resource).await, checked(resource).then_some(retained), "{resource:?}");
-        if retained {
-            let table = json!({ "TableName": resource.physical });
-            stack.emulator.json("dynamodb", "DynamoDB_20120810", "DeleteTable", &table).await;
+        match resource.kind.as_str() {
+            "AWS::DynamoDB::Table" => {
+                let table = json!({ "TableName": resource.physical });
+                stack.emulator.json("dynamodb", "DynamoDB_20120810", "DeleteTable", &table).await;
+            }
+            "AWS::S3::Bucket" => {
+                stack.emulator.bucket(Method::DELETE, &resource.physical).await.expect(204);
+            }
+            _ => {}
         }
     }
     assert_ne!(target.anonymous().get("/health/ping").await.code(), 200, "no API {api} answers any more");
@@ -79,6 +86,7 @@ async fn a_deleted_stack_leaves_its_tables_and_nothing_else() {
 /// The kinds of resources that the test looks for one by one.
 fn checked(resource: &Resource) -> bool {
     let kinds = [
+        "AWS::S3::Bucket",
         "AWS::Lambda::Function",
         "AWS::SQS::Queue",
         "AWS::DynamoDB::Table",
@@ -102,6 +110,7 @@ async fn there(stack: &EmulatedStack, resource: &Resource) -> Option<bool> {
             let table = json!({ "TableName": name });
             emulator.try_json("dynamodb", "DynamoDB_20120810", "DescribeTable", &table).await
         }
+        "AWS::S3::Bucket" => emulator.bucket(Method::HEAD, name).await,
         "AWS::Events::Rule" => emulator.try_json("events", "AWSEvents", "DescribeRule", &json!({ "Name": name })).await,
         "AWS::IAM::Role" => emulator.query("iam", "2010-05-08", "GetRole", &[("RoleName", name)]).await,
         "AWS::Logs::LogGroup" => {

@@ -14,7 +14,7 @@ fn nodes() -> [SocketAddr; 3] {
 
 #[test]
 fn nginx_is_content_with_every_rendering() {
-    let renderings: [&[(&str, &str)]; 8] = [
+    let renderings: [&[(&str, &str)]; 9] = [
         &[],
         &[("LIMITS", "off")],
         &[("LIMITS", "1"), ("PUBLIC_PORT", "443")],
@@ -23,6 +23,7 @@ fn nginx_is_content_with_every_rendering() {
         &[("ACCESS_LOG", "/dev/stdout"), ("ERROR_LOG", "stderr"), ("ERROR_LEVEL", "info")],
         &[("UPSTREAMS", "localhost:8001"), ("WORKERS", "auto")],
         &[("WORKER_USER", "")],
+        &[("OBJECTS", "127.0.0.1:4566")],
     ];
     for variables in renderings {
         let site = Site::render(&nodes(), variables);
@@ -34,7 +35,7 @@ fn nginx_is_content_with_every_rendering() {
 
 #[test]
 fn nothing_is_left_to_fill_in_and_no_file_is_forgotten() {
-    let site = Site::render(&nodes(), &[]);
+    let site = Site::render(&nodes(), &[("OBJECTS", "127.0.0.1:4566")]);
     let mut all = String::new();
     for entry in fs::read_dir(site.path("conf")).expect("rendered").flatten().filter(|e| e.path().is_file()) {
         let text = fs::read_to_string(entry.path()).expect("rendered");
@@ -58,6 +59,8 @@ fn what_makes_no_sense_is_refused_with_the_variables_name() {
         ("HTTPS_PORT", "https"),
         ("CERTIFICATE", ""),
         ("CORS_ORIGINS", "a\"b"),
+        ("OBJECTS", "emulator-without-port"),
+        ("OBJECTS", "a;b:1"),
     ] {
         let scratch = Scratch::new("render");
         let mut command = Command::new(repository("nginx-local/render"));

@@ -9,6 +9,7 @@ mod kills;
 mod limits;
 mod load;
 mod nodes;
+mod objects;
 mod tls;
 
 use halyard_tests::{Nginx, TestApp};

@@ -1,4 +1,4 @@
-//! Where queues, tables and functions are: in this process, or behind AWS's own APIs on this machine.
+//! Where queues, tables, buckets and functions are: in this process, or behind AWS's own APIs on this machine.
 
 use std::{
     collections::BTreeMap,
@@ -9,6 +9,7 @@ use std::{
 use halyard_cloud::{
     aws::AwsSettings,
     mail::MailTwin,
+    objects::{BucketName, ObjectTwin},
     queue::{DeadLetter, Queue, QueueConfig, QueueName, QueueTwin, SqsQueue},
     table::{TableName, TableTwin},
 };
@@ -25,16 +26,18 @@ use crate::{EmulatorInbox, GatewayConfig, Inbox, InvokeConfig, Naming, template:
 /// Which of them.
 #[derive(Debug, Clone)]
 pub enum Backing {
-    /// Functions linked in, twins of SQS, DynamoDB and SES.
+    /// Functions linked in, twins of SQS, DynamoDB, S3 and SES.
     Twins {
         /// The file of the tables.
         tables: PathBuf,
+        /// The directory of the objects.
+        objects: PathBuf,
         /// The file of the mails.
         mails: PathBuf,
     },
-    /// Functions linked in; SQS, DynamoDB and SES at an endpoint, where everything is made already (`prepare`).
+    /// Functions linked in; SQS, DynamoDB, S3 and SES at an endpoint, where everything is made already (`prepare`).
     Aws(AwsSettings),
-    /// Functions behind Lambda's Invoke API; SQS, DynamoDB and SES at an endpoint.
+    /// Functions behind Lambda's Invoke API; SQS, DynamoDB, S3 and SES at an endpoint.
     Endpoints {
         /// Of the functions.
         lambda: String,
@@ -49,7 +52,9 @@ impl Backing {
     /// As the arguments of `serve` say.
     pub fn of(args: &ServeArgs, layout: &Layout) -> Self {
         match args.invoke {
-            InvokeKind::InProcess => Self::Twins { tables: layout.tables(), mails: layout.mails() },
+            InvokeKind::InProcess => {
+                Self::Twins { tables: layout.tables(), objects: layout.objects(), mails: layout.mails() }
+            }
             InvokeKind::LambdaApi => Self::Endpoints {
                 lambda: args.endpoint.clone(),
                 aws: cloud::emulator(&args.aws_endpoint),
@@ -73,10 +78,17 @@ impl Backing {
     /// When a file or an endpoint refuses.
     pub async fn connect(&self, config: &mut GatewayConfig) -> Result<Option<TableTwin>, LocalError> {
         match self {
-            Self::Twins { tables, mails } => {
+            Self::Twins { tables, objects, mails } => {
                 let (queue, table) = twins(config, tables)?;
+                let objects = buckets(config, objects)?;
                 let mail = mailboxes(config, mails)?;
-                config.twins = Some(Twins { queue, table: Arc::new(table.clone()), mail: Arc::new(mail.clone()) });
+                config.twins = Some(Twins {
+                    queue,
+                    table: Arc::new(table.clone()),
+                    objects: Arc::new(objects.clone()),
+                    mail: Arc::new(mail.clone()),
+                });
+                config.objects = Some(objects);
                 config.inbox = Some(Arc::new(mail));
                 return Ok(Some(table));
             }
@@ -85,7 +97,7 @@ impl Backing {
                 config.vars.extend(variables(aws));
             }
             Self::Endpoints { lambda, aws, environments } => {
-                cloud::make(&config.stack, aws, cloud::sender(&config.stack)).await?;
+                cloud::make(&config.stack, aws, None, cloud::sender(&config.stack)).await?;
                 config.inbox = aws.endpoint.as_deref().map(|at| Arc::new(EmulatorInbox::at(at)) as Arc<dyn Inbox>);
                 config.queue = Some(queue(config, aws));
                 config.invoke = InvokeConfig::LambdaApi { endpoint: lambda.clone(), naming: Naming::Binary };
@@ -122,6 +134,13 @@ fn twins(config: &GatewayConfig, path: &Path) -> Result<(Arc<dyn Queue>, TableTw
     let queue = QueueTwin::new(Arc::clone(&config.clock), queues(&config.stack));
     let queue = queue.map_err(|e| LocalError::Gateway(e.to_string()))?;
     Ok((Arc::new(queue), table))
+}
+
+/// Objects in files, for as long as the template says.
+fn buckets(config: &GatewayConfig, path: &Path) -> Result<ObjectTwin, LocalError> {
+    let buckets = config.stack.buckets.values().map(|bucket| (BucketName(bucket.name.clone()), bucket.keep_days));
+    let opened = ObjectTwin::open(path, Arc::clone(&config.clock), Arc::clone(&config.entropy), buckets);
+    opened.map_err(LocalError::io("read", path))
 }
 
 /// Mail may come from the one sender that the template names.

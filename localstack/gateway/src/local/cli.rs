@@ -37,7 +37,7 @@ pub enum Command {
     },
     /// Run one node of several against servers that run elsewhere, told by the environment (see `halyard node --help`).
     Node(NodeArgs),
-    /// Make the queues and tables that nodes need, and bring the database up to date. Again does no harm.
+    /// Make the queues, tables and buckets that nodes need, and bring the database up to date. Again does no harm.
     Prepare(PrepareArgs),
     /// Make the keys that sign and verify tokens, or take a step of their rotation.
     Keys(KeysArgs),
@@ -215,7 +215,7 @@ pub struct PrepareArgs {
     /// Seconds to wait for PostgreSQL and the AWS endpoint to come up.
     #[arg(long, default_value = "60", value_parser = seconds)]
     pub patience: Duration,
-    /// The queues and tables only, which takes no more than `AWS_ENDPOINT_URL`: for an emulator that has forgotten them.
+    /// The queues, tables and buckets only, which takes no more than `AWS_ENDPOINT_URL`: for an emulator that has forgotten them.
     #[arg(long)]
     pub queues_and_tables: bool,
 }

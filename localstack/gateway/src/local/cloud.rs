@@ -1,5 +1,5 @@
-//! The template's queues and tables, and the sender of mail, on an endpoint that has none yet: an emulator's, for functions that run outside
-//! this process. What is there already stays as it is.
+//! The template's queues, tables and buckets, and the sender of mail, on an endpoint that has none yet: an emulator's, for functions
+//! that run outside this process. What is there already stays as it is.
 
 use aws_sdk_dynamodb::{
     error::ProvideErrorMetadata as _,
@@ -14,16 +14,19 @@ use aws_sdk_sqs::{
     error::{DisplayErrorContext, SdkError},
     types::QueueAttributeName,
 };
-use halyard_cloud::aws::{AwsCredentials, AwsSettings};
+use halyard_cloud::{
+    aws::{AwsCredentials, AwsSettings},
+    objects::{BucketName, ObjectError, S3Objects},
+};
 
 use super::error::LocalError;
 use crate::template::{EnvValue, Inputs, QueueSpec, Stack, TableSpec};
 
-/// Makes what a stack needs. Dead-letter queues come first: the others name them.
+/// Makes what a stack needs; buckets at `s3`, if that is elsewhere. Dead-letter queues come first: the others name them.
 ///
 /// # Errors
 /// With what the endpoint said.
-pub async fn make(stack: &Stack, aws: &AwsSettings, sender: Option<&str>) -> Result<(), LocalError> {
+pub async fn make(stack: &Stack, aws: &AwsSettings, s3: Option<&str>, sender: Option<&str>) -> Result<(), LocalError> {
     let config = aws.sdk_config();
     let queues = aws_sdk_sqs::Client::new(&config);
     for queue in stack.queues.values().filter(|q| q.redrive.is_none()) {
@@ -40,6 +43,11 @@ pub async fn make(stack: &Stack, aws: &AwsSettings, sender: Option<&str>) -> Res
     let tables = aws_sdk_dynamodb::Client::new(&config);
     for table in stack.tables.values() {
         make_table(&tables, table).await?;
+    }
+    let objects = S3Objects::new(aws, &config, s3, None);
+    for bucket in stack.buckets.values() {
+        let made = objects.make_bucket(&BucketName(bucket.name.clone()), bucket.keep_days).await;
+        made.map_err(|error| no_bucket(&bucket.name, &error))?;
     }
     match sender {
         Some(sender) => make_sender(&aws_sdk_sesv2::Client::new(&config), sender).await,
@@ -146,6 +154,11 @@ where
     };
     let why = format!("{name} could not be made: {}", DisplayErrorContext(error));
     if said { LocalError::Gateway(why) } else { LocalError::Away(why) }
+}
+
+fn no_bucket(name: &str, error: &ObjectError) -> LocalError {
+    let why = format!("{name} could not be made: {error}");
+    if error.is_unavailable() { LocalError::Away(why) } else { LocalError::Gateway(why) }
 }
 
 fn impossible(name: &str, error: &dyn std::fmt::Display) -> LocalError {

@@ -79,6 +79,11 @@ impl Layout {
         self.data_dir.join("tables.redb")
     }
 
+    /// The objects' twin.
+    pub fn objects(&self) -> PathBuf {
+        self.data_dir.join("objects")
+    }
+
     /// The twin of the mail service.
     pub fn mails(&self) -> PathBuf {
         self.data_dir.join("mails.redb")

@@ -32,20 +32,27 @@ pub async fn run(args: &PrepareArgs) -> Result<(), LocalError> {
         let setup = told::setup_only(asked, &given)?;
         let stack = setup.resolve()?;
         if let Backing::Aws(aws) = &setup.backing {
-            until(end, "the AWS endpoint", || cloud::make(&stack, aws, sender(&setup))).await?;
+            until(end, "the AWS endpoint", || cloud::make(&stack, aws, s3(&setup), sender(&setup))).await?;
         }
         return Ok(());
     }
     let (setup, config) = told::configure(asked, &given).await?;
     if let Backing::Aws(aws) = &setup.backing {
-        until(end, "the AWS endpoint", || cloud::make(&config.stack, aws, sender(&setup))).await?;
+        until(end, "the AWS endpoint", || cloud::make(&config.stack, aws, s3(&setup), sender(&setup))).await?;
     }
     let database = database(&config)?;
     until(end, "PostgreSQL", || reach(&database)).await?;
     let (queues, tables) = (config.stack.queues.len(), config.stack.tables.len());
+    let buckets = config.stack.buckets.len();
     let done = deploy(config).await?;
-    console::say(&format!("{queues} queues and {tables} tables are there; the database is up to date: {done}"));
+    let there = format!("queues ({queues}), tables ({tables}) and buckets ({buckets}) are there");
+    console::say(&format!("{there}; the database is up to date: {done}"));
     Ok(())
+}
+
+/// Where S3 is, if it is elsewhere than the rest of AWS.
+fn s3(setup: &Setup) -> Option<&str> {
+    setup.vars.get("AWS_ENDPOINT_URL_S3").map(String::as_str)
 }
 
 /// Whom mail comes from. The deploy step, which is all that is left of the stack here, sends none.

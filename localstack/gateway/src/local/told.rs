@@ -44,6 +44,16 @@ const OPTIONAL: [(&str, &str); 12] = [
     ("TaskFunctions", "TASK_FUNCTIONS"),
 ];
 
+/// Variables that functions get as they are.
+const PASSED_ON: [&str; 6] = [
+    "NODE_ID",
+    "HALYARD_VERSION",
+    "RATE_LIMITS",
+    "AWS_ENDPOINT_URL_LAMBDA",
+    "AWS_ENDPOINT_URL_S3",
+    "OBJECTS_PUBLIC_URL",
+];
+
 /// Where a local node is reached when nobody says.
 const PUBLIC_URL: &str = "http://127.0.0.1:8000";
 
@@ -112,10 +122,7 @@ fn setup(asked: Asked, vars: &Vars, errors: &mut Vec<VarError>) -> Setup {
         Mode::Managed
     });
     let mut own: BTreeMap<&'static str, String> =
-        ["NODE_ID", "HALYARD_VERSION", "RATE_LIMITS", "AWS_ENDPOINT_URL_LAMBDA"]
-            .into_iter()
-            .filter_map(|name| Some((name, vars.get(name)?.to_owned())))
-            .collect();
+        PASSED_ON.iter().filter_map(|&name| Some((name, vars.get(name)?.to_owned()))).collect();
     if let Some((role, address)) = asked.node {
         own.insert("NODE_ROLE", role.as_str().to_owned());
         own.insert("NODE_PORT", address.port().to_string());

@@ -23,6 +23,8 @@ pub struct Stack {
     pub mappings: Vec<EventSourceMapping>,
     /// Every table.
     pub tables: BTreeMap<String, TableSpec>,
+    /// Every bucket.
+    pub buckets: BTreeMap<String, BucketSpec>,
     /// Every schedule.
     pub schedules: Vec<ScheduleSpec>,
 }
@@ -234,6 +236,17 @@ pub struct TableSpec {
     pub sort_key: Option<String>,
     /// The attribute that holds the time to live.
     pub ttl_attribute: Option<String>,
+}
+
+/// `AWS::S3::Bucket`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BucketSpec {
+    /// The bucket's name.
+    pub name: String,
+    /// Its ARN.
+    pub arn: String,
+    /// `LifecycleConfiguration`: after how many days an object expires; `None`: it is kept.
+    pub keep_days: Option<u32>,
 }
 
 /// Something that fires by itself.

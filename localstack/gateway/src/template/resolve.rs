@@ -296,9 +296,11 @@ impl<'a> Resolver<'a> {
                 id.to_owned()
             }
             "AWS::ApiGatewayV2::Stage" => "$default".to_owned(),
-            "AWS::Serverless::Function" | "AWS::DynamoDB::Table" | "AWS::Lambda::Function" | "AWS::Logs::LogGroup" => {
-                name
-            }
+            "AWS::Serverless::Function"
+            | "AWS::DynamoDB::Table"
+            | "AWS::Lambda::Function"
+            | "AWS::Logs::LogGroup"
+            | "AWS::S3::Bucket" => name,
             "AWS::IAM::ManagedPolicy" => self.global_arn("iam", &format!("policy/{name}")),
             kind => return Err(format!("{id} is a {kind}, which has no local counterpart")),
         })
@@ -318,6 +320,7 @@ impl<'a> Resolver<'a> {
             ("AWS::Logs::LogGroup", "Arn") => self.arn("logs", &format!("log-group:{name}:*")),
             ("AWS::IAM::Role", "Arn") => self.global_arn("iam", &format!("role/{name}")),
             ("AWS::DynamoDB::Table", "Arn") => self.arn("dynamodb", &format!("table/{name}")),
+            ("AWS::S3::Bucket", "Arn") => format!("arn:aws:s3:::{name}"),
             ("AWS::ApiGatewayV2::Api", "ApiId") => id.to_owned(),
             ("AWS::ApiGatewayV2::Authorizer", "AuthorizerId") | ("AWS::ApiGatewayV2::Integration", "IntegrationId") => {
                 id.to_owned()
@@ -331,6 +334,7 @@ impl<'a> Resolver<'a> {
         let property = match resource.kind.as_str() {
             "AWS::SQS::Queue" => "QueueName",
             "AWS::DynamoDB::Table" => "TableName",
+            "AWS::S3::Bucket" => "BucketName",
             "AWS::Logs::LogGroup" => "LogGroupName",
             "AWS::IAM::Role" => "RoleName",
             "AWS::IAM::ManagedPolicy" => "ManagedPolicyName",
@@ -339,6 +343,8 @@ impl<'a> Resolver<'a> {
         };
         match resource.properties.get(property) {
             Some(name) => self.text_at(name, depth),
+            // Names of buckets have no capitals.
+            None if property == "BucketName" => Ok(format!("{}-{id}", self.inputs.stack).to_lowercase()),
             None => Ok(format!("{}-{id}", self.inputs.stack)),
         }
     }

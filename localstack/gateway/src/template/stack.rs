@@ -6,12 +6,12 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{
-    api, document::Template, error::TemplateError, events, function, model::Stack, resolve::Inputs, resolve::Resolver,
-    storage,
+    api, bucket, document::Template, error::TemplateError, events, function, model::Stack, resolve::Inputs,
+    resolve::Resolver, storage,
 };
 
 /// What only AWS has a use for: it changes nothing about how functions, queues and routes behave on one machine.
-const LEFT_TO_AWS: [&str; 15] = [
+const LEFT_TO_AWS: [&str; 16] = [
     "AWS::CloudFormation::",
     "AWS::CloudWatch::",
     "AWS::CodeDeploy::",
@@ -22,6 +22,7 @@ const LEFT_TO_AWS: [&str; 15] = [
     "AWS::Lambda::Permission",
     "AWS::Logs::",
     "AWS::RDS::",
+    "AWS::S3::BucketPolicy",
     "AWS::SNS::",
     "AWS::SQS::QueuePolicy",
     "AWS::SSM::",
@@ -76,6 +77,7 @@ impl Template {
             account: inputs.account.clone(),
             api: api::api(&reader, &functions)?,
             tables: storage::tables(&reader)?,
+            buckets: bucket::buckets(&reader)?,
             functions,
             queues,
             mappings,
@@ -101,7 +103,7 @@ impl<'a> Reader<'a> {
     }
 
     fn refuse_unknown_kinds(&self) -> Result<(), TemplateError> {
-        const PLAYED: [&str; 11] = [
+        const PLAYED: [&str; 12] = [
             "AWS::ApiGatewayV2::Api",
             "AWS::ApiGatewayV2::Authorizer",
             "AWS::ApiGatewayV2::Integration",
@@ -110,6 +112,7 @@ impl<'a> Reader<'a> {
             "AWS::DynamoDB::Table",
             "AWS::Events::Rule",
             "AWS::Lambda::EventSourceMapping",
+            "AWS::S3::Bucket",
             "AWS::SQS::Queue",
             "AWS::Scheduler::Schedule",
             "AWS::Serverless::Function",

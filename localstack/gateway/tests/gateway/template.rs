@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use halyard_gateway::template::{
-    EnvValue, FunctionSpec, Inputs, RouteKey, ScheduleExpression, Stack, Template, Throttle,
+    BucketSpec, EnvValue, FunctionSpec, Inputs, RouteKey, ScheduleExpression, Stack, Template, Throttle,
 };
 
 const FIXTURE: &str = include_str!("../fixtures/everything.yaml");
@@ -39,6 +39,8 @@ fn references_become_names_urls_and_arns() {
     assert_eq!(known("QUEUE"), "http://sqs.localhost/000000000000/shop-jobs");
     assert_eq!(known("QUEUE_ARN"), "arn:aws:sqs:us-east-1:000000000000:shop-jobs");
     assert_eq!(known("TABLE"), "shop-Things");
+    assert_eq!(known("PAPERS"), "shop-papers");
+    assert_eq!(known("PAPERS_ARN"), "arn:aws:s3:::shop-papers");
     assert_eq!(known("WHERE"), "us-east-1/shop/${literal}/blue");
     assert_eq!(known("LEVEL"), "info");
     assert_eq!(known("SHARED"), "own value wins");
@@ -92,6 +94,16 @@ fn queues_mappings_tables_and_schedules_are_read() {
 }
 
 #[test]
+fn buckets_are_read_with_how_long_they_keep_an_object() {
+    let stack = resolve(FIXTURE).unwrap_or_else(|e| panic!("{e}"));
+    let bucket =
+        |name: &str, keep_days| BucketSpec { name: name.to_owned(), arn: format!("arn:aws:s3:::{name}"), keep_days };
+    assert_eq!(stack.buckets["Papers"], bucket("shop-papers", Some(30)));
+    assert_eq!(stack.buckets["Stamps"], bucket("shop-stamps", None));
+    assert_eq!(stack.buckets.len(), 2, "a policy is none");
+}
+
+#[test]
 fn routes_know_function_authorizer_limit_and_throttle() {
     let stack = resolve(FIXTURE).unwrap_or_else(|e| panic!("{e}"));
     let api = stack.api.expect("an API");
@@ -131,6 +143,8 @@ fn errors_name_the_resource_and_the_property() {
         ("Type: SQS", "Type: HttpApi", "Events.Jobs.Type", "AWS::ApiGatewayV2"),
         ("AuthorizerId: !Ref Bearer", "AuthorizerId: nobody", "resource ThingRoute, AuthorizerId", "nobody"),
         ("Function: !Ref Guard.Alias", "Function: !Ref Front.Alias", "Bearer, AuthorizerUri", "publishes no alias"),
+        ("off, Status: Disabled", "off, Status: Enabled", "resource Papers, LifecycleConfiguration.Rules", "only one"),
+        ("Prefix: papers/", "TagFilters: []", "resource Papers, LifecycleConfiguration.Rules", "TagFilters"),
         ("FunctionName: !Ref Front\n", "FunctionName: !Sub ${Front}:old\n", "Extra, FunctionName", "no alias old"),
     ];
     for (from, to, place, about) in cases {

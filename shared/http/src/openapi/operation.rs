@@ -94,6 +94,16 @@ impl<'a> Operation<'a> {
         self
     }
 
+    /// Answers 303: what is asked for is where `Location` leads.
+    pub fn leads_elsewhere(&mut self, description: &'static str) -> &mut Self {
+        let location =
+            json!({ "description": "Where it is.", "schema": { "type": "string", "format": "uri-reference" } });
+        let answer = self.answers.entry(303).or_default();
+        answer.description = description;
+        answer.headers.insert("Location".to_owned(), location);
+        self
+    }
+
     /// `links` stand beside `data`: from a name to a path.
     pub fn links(&mut self) -> &mut Self {
         let links = json!({ "type": "object", "additionalProperties": { "type": "string" } });
