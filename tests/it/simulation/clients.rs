@@ -71,6 +71,11 @@ impl World {
                 data["bad"] = (1 + dice.below(2)).into();
             }
         }
+        if dice.chance(200) {
+            // Leases are renewed between its pieces.
+            data["pieces"] = (3 + dice.below(4)).into();
+            data["pause"] = dice.one(&[1, 2]).into();
+        }
         let long = dice.chance(150);
         if long {
             data["model_type"] = "linear_regression".into();

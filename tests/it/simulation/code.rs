@@ -5,11 +5,14 @@ use std::{sync::Arc, time::Duration};
 use halyard_jobs::{Registry, Task, TaskContext, TaskFailure};
 use serde_json::{Map, Value, json};
 
-use super::stage::{HostId, Kind, Stage};
+use super::{
+    stage::{Entered, HostId, Kind, Stage},
+    work::{Saved, Work},
+};
 
 /// The types, in the place of those of the same names.
-pub fn types(registry: Registry, stage: &Arc<Stage>, host: HostId) -> Registry {
-    let code = Code { stage: Arc::clone(stage), host };
+pub fn types(registry: Registry, stage: &Arc<Stage>, host: HostId, work: &Work) -> Registry {
+    let code = Code { stage: Arc::clone(stage), host, work: work.clone() };
     registry.with(Short(code.clone())).with(Long(code))
 }
 
@@ -17,6 +20,7 @@ pub fn types(registry: Registry, stage: &Arc<Stage>, host: HostId) -> Registry {
 struct Code {
     stage: Arc<Stage>,
     host: HostId,
+    work: Work,
 }
 
 struct Short(Code);
@@ -46,23 +50,28 @@ impl Task for Long {
 }
 
 impl Code {
-    /// `pieces` steps with a checkpoint after each, then the `end` that is asked for: `error`, `permanent`, `panic`, `later`
-    /// or, when the first `bad` attempts are over, none of them.
+    /// `pieces` steps with a checkpoint after each and a `pause` between two, in seconds; then the `end` that is asked for:
+    /// `error`, `permanent`, `panic`, `later` or, when the first `bad` attempts are over, none of them.
     async fn run(&self, input: Map<String, Value>, context: TaskContext) -> Result<Value, TaskFailure> {
         let number = |field: &str| input.get(field).and_then(Value::as_u64);
         let pieces = number("pieces").unwrap_or(1);
         let (id, attempt) = (context.task_id(), context.attempt());
-        let mut done: u64 = context.resume_from().unwrap_or(0);
+        let given: Option<Saved> = context.resume_from();
+        let first = given.as_ref().map_or(0, |saved| saved.done);
+        self.work.begin((id, attempt), given);
+        let mut done = first;
         while done < pieces {
+            let pause = if done > first { number("pause").unwrap_or(0) } else { 0 };
             let label = format!("piece {done} of {id}, attempt {attempt}");
             let entered = tokio::select! {
                 biased;
                 () = context.cancelled() => return Err(TaskFailure::cancelled()),
-                entered = self.stage.enter(self.host, Kind::Code, label) => entered,
+                entered = self.turn(Duration::from_secs(pause), label) => entered,
             };
             done += 1;
-            let saved = context.checkpoint(&done);
-            saved.map_err(|error| TaskFailure::permanent("bug", error.to_string()))?;
+            let saved = Saved { task: id, attempt, done };
+            self.work.save(&saved);
+            context.checkpoint(&saved).map_err(|error| TaskFailure::permanent("bug", error.to_string()))?;
             context.progress(0.0, [("done".to_owned(), json!(done))].into_iter().collect());
             drop(entered);
         }
@@ -77,5 +86,13 @@ impl Code {
             Some("panic") if is_bad => std::panic::resume_unwind(Box::new("told to panic")),
             _ => Ok(json!({"attempt": attempt, "done": done, "input": input.get("input")})),
         }
+    }
+
+    /// Waits until it may take a step.
+    async fn turn(&self, pause: Duration, label: String) -> Option<Entered> {
+        if !pause.is_zero() {
+            tokio::time::sleep(pause).await;
+        }
+        self.stage.enter(self.host, Kind::Code, label).await
     }
 }

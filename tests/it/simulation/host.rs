@@ -11,6 +11,7 @@ use std::{
 use chrono::{DateTime, Duration, Utc};
 use halyard_cloud::table::TableTwin;
 use halyard_domain::{Clock, ManualClock};
+use halyard_jobs::Registry;
 use halyard_platform::{
     Host, Twins,
     function::{Function, Invocation},
@@ -24,6 +25,7 @@ use super::{
     stage::{HostId, Stage},
     table::StagedTable,
     wire::Wire,
+    work::Work,
 };
 
 /// The clock of a host that may be wrong. The database is asked at the world's time.
@@ -71,14 +73,23 @@ pub struct Life {
     kind: &'static str,
     stage: Arc<Stage>,
     receiver: Receiver,
+    work: Work,
     function: OnceCell<Function>,
     _wire: Wire,
 }
 
 impl Life {
-    pub fn new(id: HostId, slot: &Slot, queue: Arc<StagedQueue>, receiver: Receiver, host: Host, wire: Wire) -> Self {
+    pub fn new(
+        id: HostId,
+        slot: &Slot,
+        queue: Arc<StagedQueue>,
+        receiver: Receiver,
+        work: Work,
+        host: Host,
+        wire: Wire,
+    ) -> Self {
         let (limit, kind, stage) = (slot.limit, slot.function, Arc::clone(&queue.stage));
-        Self { id, queue, host, limit, kind, stage, receiver, function: OnceCell::new(), _wire: wire }
+        Self { id, queue, host, limit, kind, stage, receiver, work, function: OnceCell::new(), _wire: wire }
     }
 
     /// The function, started when it is first needed.
@@ -87,9 +98,13 @@ impl Life {
             "TasksFunction" => halyard_fn_tasks::init(&self.host).await,
             "BeatFunction" => halyard_fn_beat::init(&self.host).await,
             "NotifierFunction" => halyard_fn_notifier::init_with(&self.host, |_| self.outbound()).await,
-            _ => halyard_fn_worker::init_with(&self.host, |types| code::types(types, &self.stage, self.id)).await,
+            _ => halyard_fn_worker::init_with(&self.host, |types| self.types(types)).await,
         };
         self.function.get_or_init(async || start().await.expect("a function")).await
+    }
+
+    fn types(&self, registry: Registry) -> Registry {
+        code::types(registry, &self.stage, self.id, &self.work)
     }
 
     fn outbound(&self) -> Arc<StagedOutbound> {

@@ -23,11 +23,16 @@
 //! * **Clients** repeat requests under an `Idempotency-Key`, also while the first one is under way: under a key something is
 //!   made once, and everybody who asks hears of the same.
 //!
-//! * **Endpoints** ([`receiver`]) take webhooks, fail, ask for patience or have gone; a post may arrive and its answer be lost.
+//! * **Tasks** ([`code`]) work in pieces and save after each. Whoever goes on with one is given what was committed last
+//!   ([`checkpoints`]), wherever the attempts before it were killed, fenced off or ended.
 //!
-//! Redis is down throughout. What is not looked at: accounts and sessions, imports.
+//! * **Endpoints** ([`receiver`]) take webhooks, fail, ask for patience or have gone; a post may arrive and its answer be lost.
+//!   Each is verified as the README tells receivers to ([`signatures`]).
+//!
+//! Redis is down throughout. What is not looked at: accounts and sessions, imports, what tasks themselves call.
 
 mod actor;
+mod checkpoints;
 mod clients;
 mod code;
 mod day;
@@ -41,9 +46,11 @@ mod receiver;
 mod request;
 mod rules;
 mod run;
+mod signatures;
 mod stage;
 mod table;
 mod wire;
+mod work;
 mod world;
 
 use std::rc::Rc;
@@ -54,6 +61,7 @@ use halyard_tests::{
     seed,
 };
 
+use checkpoints::Checkpoints;
 use run::{Outcome, run};
 use world::Ground;
 
@@ -64,6 +72,7 @@ fn on_ground<T>(work: impl AsyncFnOnce(Rc<Ground>) -> T) -> T {
         let servers = Servers::from_env();
         let database = TestDatabase::create(&servers.database_url, seed::start()).await;
         let ground = Rc::new(Ground::new(database.url()));
+        Checkpoints::watch(&ground.url).await;
         // A clock that is paused leaps to the next timer when the runtime is idle, unless work goes on in another thread: so
         // timers go off when the world's clock is moved, and only then.
         let (held, holds) = std::sync::mpsc::channel::<()>();

@@ -17,7 +17,7 @@ const fn mutant(name: &'static str, from: &'static str, to: &'static str) -> Mut
     Mutant { name, from, to }
 }
 
-const MUTANTS: [Mutant; 16] = [
+const MUTANTS: [Mutant; 20] = [
     mutant(
         "ends and renewals of stale attempts are taken",
         "t.lease_until is not null and t.fence = g.fence",
@@ -89,6 +89,22 @@ const MUTANTS: [Mutant; 16] = [
         "a webhook whose notifier is killed is forgotten",
         "due_at = at.now + make_interval(secs => $6)",
         "due_at = '9999-12-31Z'::timestamptz + 0 * make_interval(secs => $6)",
+    ),
+    mutant(
+        "a stale attempt's checkpoint is taken",
+        "where t.id = g.id and t.id = any ($1) and t.lease_until is not null and t.fence = g.fence",
+        "where t.id = g.id and t.id = any ($1) and t.lease_until is not null",
+    ),
+    mutant(
+        "a checkpoint is dropped when its task is to be tried again",
+        "checkpoint = coalesce(g.checkpoint::json, t.checkpoint),",
+        "checkpoint = case when g.delay is null then coalesce(g.checkpoint::json, t.checkpoint) end,",
+    ),
+    mutant("nobody keeps what an attempt saves", "coalesce(g.checkpoint::json, t.checkpoint)", "t.checkpoint"),
+    mutant(
+        "whoever goes on begins anew",
+        "t.checkpoint, t.created_at, t.available_at",
+        "null::json as checkpoint, t.created_at, t.available_at",
     ),
 ];
 

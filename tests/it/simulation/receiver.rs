@@ -9,7 +9,9 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use halyard_domain::DeliveryId;
+use chrono::{DateTime, Utc};
+use halyard_domain::{Clock as _, DeliveryId, ManualClock};
+use halyard_tests::Heard;
 use halyard_webhook::{Answer, Limits, Outbound, Outgoing, SendError};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
@@ -22,19 +24,28 @@ use super::{
 pub const HOOKS: [&str; 3] =
     ["https://hooks.example.com/told", "https://hooks.example.com/busy", "https://hooks.example.com/leaving"];
 
+/// One post.
+#[derive(Debug, Clone)]
+pub struct Post {
+    pub heard: Heard,
+    /// How long it was to wait for its answer.
+    pub limit: Duration,
+    /// When it was sent; it may arrive much later.
+    pub sent: DateTime<Utc>,
+}
+
 /// What arrived under one delivery id.
 #[derive(Debug, Clone, Default)]
 pub struct Received {
-    /// Of each post; they must be the same.
-    pub bodies: Vec<Bytes>,
-    /// How long each post was to wait for its answer.
-    pub limits: Vec<Duration>,
+    /// Their bodies must be the same.
+    pub posts: Vec<Post>,
     /// How many of them were answered 2xx.
     pub taken: usize,
 }
 
 struct Inner {
     dice: Dice,
+    clock: Arc<ManualClock>,
     received: BTreeMap<DeliveryId, Received>,
     in_order: bool,
 }
@@ -44,9 +55,9 @@ struct Inner {
 pub struct Receiver(Arc<Mutex<Inner>>);
 
 impl Receiver {
-    pub fn new(number: u64) -> Self {
-        let dice = Dice::new(number ^ 0x484f_4f4b);
-        Self(Arc::new(Mutex::new(Inner { dice, received: BTreeMap::new(), in_order: false })))
+    pub fn new(number: u64, clock: &Arc<ManualClock>) -> Self {
+        let (dice, clock) = (Dice::new(number ^ 0x484f_4f4b), Arc::clone(clock));
+        Self(Arc::new(Mutex::new(Inner { dice, clock, received: BTreeMap::new(), in_order: false })))
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -63,13 +74,20 @@ impl Receiver {
         self.lock().received.clone()
     }
 
-    fn take(&self, id: DeliveryId, outgoing: &Outgoing, limit: Duration) -> Answer {
+    /// What is sent now.
+    fn post(&self, outgoing: &Outgoing, limit: Duration) -> Post {
+        let text = |value: &HeaderValue| value.to_str().expect("a text").to_owned();
+        let headers = outgoing.headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
+        let path = outgoing.target.path_and_query().to_owned();
+        Post { heard: Heard { path, headers, body: outgoing.body.to_vec() }, limit, sent: self.lock().clock.now() }
+    }
+
+    fn take(&self, id: DeliveryId, post: &Post) -> Answer {
         let inner = &mut *self.lock();
         let received = inner.received.entry(id).or_default();
-        received.bodies.push(outgoing.body.clone());
-        received.limits.push(limit);
+        received.posts.push(post.clone());
         let dice = &inner.dice;
-        let (status, pause) = match outgoing.target.path_and_query() {
+        let (status, pause) = match post.heard.path.as_str() {
             _ if inner.in_order => (200, None),
             "/busy" if dice.chance(500) => {
                 dice.one(&[(500, None), (302, None), (429, Some("40")), (503, Some("7200"))])
@@ -107,9 +125,10 @@ impl std::fmt::Debug for StagedOutbound {
 impl Outbound for StagedOutbound {
     async fn send(&self, outgoing: Outgoing, limits: Limits) -> Result<Answer, SendError> {
         let id = delivery(&outgoing);
-        let label = format!("post {id} to {}", outgoing.target.path_and_query());
+        let post = self.receiver.post(&outgoing, limits.time);
+        let label = format!("post {id} to {}", post.heard.path);
         let broken = || SendError::Broken("the simulation broke it".to_owned());
-        let take = async |_| Ok(self.receiver.take(id, &outgoing, limits.time));
+        let take = async |_| Ok(self.receiver.take(id, &post));
         let answer = self.stage.pass(self.host, Kind::Post(id), label, broken, take);
         tokio::time::timeout(limits.time, answer).await.unwrap_or(Err(SendError::TimedOut(limits.time)))
     }

@@ -279,6 +279,8 @@ impl World {
         }
         self.invariants.open_lanes().await;
         self.finish_all().await?;
+        self.work.set_in_peace();
+        self.check().await?;
         for _ in 0..ROUNDS {
             if self.invariants.all_ended().await {
                 return self.invariants.check_end(&mut self.trace).await;

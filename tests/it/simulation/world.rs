@@ -23,6 +23,7 @@ use sqlx::{Connection as _, PgConnection};
 
 use super::{
     actor::{Actor, Ended, settle},
+    checkpoints::Checkpoints,
     deliveries::Deliveries,
     dice::Dice,
     host::{HostClock, Life, Slot, twins},
@@ -33,6 +34,7 @@ use super::{
     request::Request,
     stage::{Passage, Stage, Waiting},
     wire::Wire,
+    work::Work,
 };
 
 /// The lanes' queues.
@@ -72,8 +74,10 @@ pub struct World {
     pub slots: Vec<Slot>,
     pub actors: Vec<Actor>,
     pub invariants: Invariants,
+    pub checkpoints: Checkpoints,
     pub deliveries: Deliveries,
     pub receiver: Receiver,
+    pub work: Work,
     /// How often clients ask, against the weights of what else may happen.
     pub asks: usize,
     pub trace: Vec<String>,
@@ -109,28 +113,33 @@ impl World {
         let queues = builder::queue_twin(&ground.stack, &shared);
         let tables = ground.stack.tables.values().map(|table| TableName(table.name.clone()));
         let tables = TableTwin::in_memory(tables).expect("tables in memory");
+        let entropy = Arc::new(Entropy::seeded(number));
         let twins = Twins {
             queue: Arc::new(queues.clone()),
             table: Arc::new(tables.clone()),
+            objects: Arc::new(builder::object_twin(&ground.stack, &shared, &entropy)),
             mail: Arc::new(MailTwin::in_memory(shared, Vec::new()).expect("mailboxes in memory")),
         };
+        let work = Work::default();
         let slots = SLOTS.iter().map(|(name, function, limit)| Slot::new(name, function, *limit)).collect();
         Self {
             dice: Dice::new(number),
+            receiver: Receiver::new(number, &clock),
             clock,
             stage: Arc::default(),
             queues,
             slots,
             actors: Vec::new(),
             invariants: Invariants::new(&ground.url).await,
+            checkpoints: Checkpoints::new(&ground.url, work.clone()).await,
             deliveries: Deliveries::new(&ground.url).await,
-            receiver: Receiver::new(number),
+            work,
             asks: 40,
             trace: Vec::new(),
             keyed: Vec::new(),
             stalled: None,
             ground: Rc::clone(ground),
-            entropy: Arc::new(Entropy::seeded(number)),
+            entropy,
             tables,
             twins,
             lives: 0,
@@ -167,7 +176,7 @@ impl World {
         let vars = builder::vars_of(&self.ground.stack, slot.function, &variables);
         let twins = twins(&queue, &self.tables, &self.twins);
         let host = Host::new(vars, slot.name, Arc::new(clock), Arc::clone(&self.entropy), Some(twins));
-        let life = Rc::new(Life::new(id, slot, queue, self.receiver.clone(), host, wire));
+        let life = Rc::new(Life::new(id, slot, queue, self.receiver.clone(), self.work.clone(), host, wire));
         slot.life = Some(Rc::clone(&life));
         life
     }
@@ -196,6 +205,7 @@ impl World {
     /// Looks at everything that has to hold.
     pub async fn check(&mut self) -> Result<(), String> {
         self.invariants.check().await?;
+        self.checkpoints.check().await?;
         self.deliveries.check(&self.receiver.received(), &self.stage.waiting(), self.clock.now()).await
     }
 
@@ -341,7 +351,7 @@ impl Ground {
 const CLEAR: &str = "
     truncate tasks, task_events, outbox, stat_deltas, stat_totals, stat_hourly, stat_durations, workflows, workflow_steps,
              workflow_edges, workflow_signals, schedules, schedule_runs, retry_paces, nodes, webhook_deliveries,
-             webhook_attempts, webhook_endpoints, webhook_secrets restart identity;
+             webhook_attempts, webhook_endpoints, webhook_secrets, seen_checkpoints restart identity;
     update lanes set paused = false, draining = false, paused_at = null, paused_by = null, drained_by = null;
     insert into users (id, username, email, password_hash, created_at, updated_at, password_changed_at)
     overriding system value values (2, 'other', 'other@example.com', '-', now(), now(), now()) on conflict do nothing;
