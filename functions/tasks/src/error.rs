@@ -1,6 +1,6 @@
 //! What can go wrong here, and which problem it is.
 
-use halyard_cloud::table::TableError;
+use halyard_cloud::{objects::ObjectError, table::TableError};
 use halyard_domain::{TaskId, task::TaskState, workflow::WorkflowState};
 use halyard_http::Problem;
 use halyard_store::{Constraint, StoreError};
@@ -22,6 +22,9 @@ pub enum TaskError {
     /// The table of log lines.
     #[error(transparent)]
     Logs(#[from] TableError),
+    /// The bucket of results.
+    #[error(transparent)]
+    Objects(#[from] ObjectError),
     /// Not there, or not the caller's.
     #[error("there is no such task")]
     NotFound,
@@ -115,6 +118,10 @@ impl From<TaskError> for Problem {
                 Self::unavailable("the log store is unavailable", RETRY_AFTER).with_source(why)
             }
             TaskError::Logs(error @ (TableError::ConditionFailed | TableError::Refused(_))) => Self::internal(&error),
+            TaskError::Objects(ObjectError::Unavailable(why)) => {
+                Self::unavailable("the store of results is unavailable", RETRY_AFTER).with_source(why)
+            }
+            TaskError::Objects(error @ ObjectError::Refused { .. }) => Self::internal(&error),
             TaskError::NotFound => Self::not_found("there is no such task"),
             TaskError::NoSuchLane => Self::not_found("there is no such queue"),
             TaskError::NoSuchWorkflow => Self::not_found("there is no such workflow"),

@@ -1,8 +1,11 @@
 //! Who has as many tasks waiting as may.
 //!
-//! Counting costs, so it is done rarely: when a submit finds its task far back, or a workflow was accepted, and not again for some
-//! seconds. Who was found
-//! to have too many is refused for that long without a word to the database. So each environment lets a few through.
+//! Counting costs, so it is done rarely: when a submit finds its task far back, or when a workflow was accepted or ended tasks are
+//! tried again, and not again for some seconds. Who was found to have too many is refused for that long without a word to the
+//! database. So each environment lets a few through.
+//!
+//! What an operator tries again for others is let through: that is how a backlog of failures is recovered from, and a full lane
+//! may be why there is one.
 
 use std::{
     collections::HashMap,
@@ -11,8 +14,8 @@ use std::{
 
 use chrono::{DateTime, Duration, Utc};
 use halyard_config::WaitingConfig;
-use halyard_domain::{Lane, UserId};
-use halyard_store::lanes;
+use halyard_domain::{Lane, TaskId, UserId};
+use halyard_store::{PgConnection, StoreError, lanes, tasks};
 
 use crate::{error::TaskError, routes::database, state::AppState};
 
@@ -44,6 +47,21 @@ impl Gate {
             return Err(TaskError::Full("your own in this lane"));
         }
         if full(None) { Err(TaskError::Full("in this lane")) } else { Ok(()) }
+    }
+
+    /// Lets the user's own of these tasks be tried again. Which lanes they are in is only asked when one is known to be full.
+    pub async fn check_again(
+        &self,
+        conn: &mut PgConnection,
+        user: UserId,
+        of: &[TaskId],
+        now: DateTime<Utc>,
+    ) -> Result<Result<(), TaskError>, StoreError> {
+        if Lane::ALL.into_iter().all(|lane| self.check(user, lane, now).is_ok()) {
+            return Ok(Ok(()));
+        }
+        let lanes = tasks::lanes_of(conn, of, user).await?;
+        Ok(lanes.into_iter().try_for_each(|lane| self.check(user, lane, now)))
     }
 
     /// Counts, unless that was done a moment ago. What goes wrong is only noted: what was accepted stands.

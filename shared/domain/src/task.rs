@@ -28,7 +28,7 @@ pub enum TaskState {
     Cancelled,
     /// `expires_in` passed before it could start.
     Expired,
-    /// The platform gave up: leases lost, unknown type, input that cannot be decoded.
+    /// The platform gave up: leases lost, code that panics, unknown type, input that cannot be decoded.
     Dead,
 }
 
@@ -140,15 +140,19 @@ pub const UNRELEASED: DateTime<Utc> = match DateTime::from_timestamp(253_402_214
 pub enum AttemptEnd {
     /// The task's code returned a result.
     Succeeded,
-    /// The task's code returned an error that may pass (or panicked, or ran out of time).
+    /// The task's code returned an error that may pass (or ran out of time).
     Failed,
+    /// The task's code panicked: tried again like a failure, but it never gave up by itself.
+    Panicked,
     /// The task's code returned an error that a retry cannot mend.
     FailedForGood,
     /// The code noticed that the task was cancelled.
     Cancelled,
     /// `expires_at` had passed before the code ran.
     Expired,
-    /// No code of that type exists here, or its input cannot be decoded.
+    /// No code of that type exists here: another worker may be of a release that has it.
+    UnknownType,
+    /// Its input cannot be decoded, and will not be decoded the next time either.
     Undecodable,
     /// The worker vanished: nobody renewed the lease.
     LeaseLost,
@@ -167,7 +171,7 @@ pub enum Verdict {
 /// One by one, by hand, it may still be tried.
 pub const MAX_REDRIVEN: i32 = 5;
 
-/// The error of a task whose attempt was under way when it was cancelled.
+/// The error of a task whose attempt was under way when it was cancelled, unless whoever asked said why.
 pub const CANCELLED_WHILE_IT_RAN: &str = "the task was cancelled while it ran";
 
 /// Lost leases that a task survives before the platform gives it up.
@@ -176,12 +180,16 @@ pub const MAX_LOST_LEASES: i16 = 5;
 /// Within so much time tasks come back that have lost a second lease; it doubles with each one more.
 pub const LOST_LEASE_SPREAD: Duration = Duration::seconds(10);
 
+/// How long a task waits that was claimed where its type is unknown; it doubles with each time. With [`MAX_LOST_LEASES`] that is
+/// a quarter of an hour in all: while a release is deployed gradually, workers that know the type come meanwhile.
+pub const UNKNOWN_TYPE_DELAY: Duration = Duration::minutes(1);
+
 /// What a task has been through when a verdict is due.
 #[derive(Debug, Clone, Copy)]
 pub struct AttemptHistory {
     /// Attempts that ended in failure, this one included.
     pub failures: i16,
-    /// Leases that were lost, this one included.
+    /// Leases that were lost, or held where the type is unknown, this one included.
     pub lost_leases: i16,
     /// Whether somebody asked for the task to be cancelled meanwhile.
     pub cancel_requested: bool,
@@ -193,6 +201,7 @@ pub struct AttemptHistory {
 /// is `cancelled`, never a retry.
 pub fn verdict(end: AttemptEnd, history: AttemptHistory, policy: &RetryPolicy, jitter: f64) -> Verdict {
     use TaskState::{Cancelled, Completed, Dead, Expired, Failed};
+    let retried = |last| policy.delay(history.failures, jitter).map_or(Verdict::End(last), Verdict::RetryAfter);
     match end {
         AttemptEnd::Succeeded => Verdict::End(Completed),
         AttemptEnd::Cancelled => Verdict::End(Cancelled),
@@ -200,9 +209,11 @@ pub fn verdict(end: AttemptEnd, history: AttemptHistory, policy: &RetryPolicy, j
         AttemptEnd::FailedForGood => Verdict::End(Failed),
         AttemptEnd::Expired => Verdict::End(Expired),
         AttemptEnd::Undecodable => Verdict::End(Dead),
-        AttemptEnd::Failed => policy.delay(history.failures, jitter).map_or(Verdict::End(Failed), Verdict::RetryAfter),
-        AttemptEnd::LeaseLost if history.lost_leases >= MAX_LOST_LEASES => Verdict::End(Dead),
+        AttemptEnd::Failed => retried(Failed),
+        AttemptEnd::Panicked => retried(Dead),
+        AttemptEnd::LeaseLost | AttemptEnd::UnknownType if history.lost_leases >= MAX_LOST_LEASES => Verdict::End(Dead),
         AttemptEnd::LeaseLost => Verdict::RetryAfter(lost_lease_delay(history.lost_leases, jitter)),
+        AttemptEnd::UnknownType => Verdict::RetryAfter(unknown_type_delay(history.lost_leases, jitter)),
     }
 }
 
@@ -214,6 +225,16 @@ fn lost_lease_delay(lost_leases: i16, jitter: f64) -> Duration {
     #[expect(clippy::cast_possible_truncation, reason = "at most 160 s")]
     let millis = (most.as_seconds_f64() * 1_000.0 * jitter) as i64;
     Duration::milliseconds(millis)
+}
+
+/// A worker of the release before knows nothing of the type however often it is asked, so there is a minute from the first time
+/// on, and up to a tenth more, so that not all of a type come at once.
+fn unknown_type_delay(lost_leases: i16, jitter: f64) -> Duration {
+    let doublings = u32::try_from(lost_leases.saturating_sub(1)).unwrap_or_default().min(3);
+    let least = UNKNOWN_TYPE_DELAY * 2_i32.pow(doublings);
+    #[expect(clippy::cast_possible_truncation, reason = "at most 48 s")]
+    let more = (least.as_seconds_f64() * 100.0 * jitter) as i64;
+    least + Duration::milliseconds(more)
 }
 
 /// How much one step of priority is worth in waiting time: a task of priority 6 overtakes one of priority 5 that came

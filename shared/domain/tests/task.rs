@@ -7,8 +7,8 @@ use halyard_domain::{
     Lane, Priority,
     retry::RetryPolicy,
     task::{
-        AGING_STEP, AttemptEnd, AttemptHistory, LOST_LEASE_SPREAD, MAX_LOST_LEASES, TaskState, Verdict, claim_order,
-        verdict,
+        AGING_STEP, AttemptEnd, AttemptHistory, LOST_LEASE_SPREAD, MAX_LOST_LEASES, TaskState, UNKNOWN_TYPE_DELAY,
+        Verdict, claim_order, verdict,
     },
 };
 use proptest::prelude::*;
@@ -19,9 +19,11 @@ fn any_end() -> impl Strategy<Value = AttemptEnd> {
     prop_oneof![
         Just(AttemptEnd::Succeeded),
         Just(AttemptEnd::Failed),
+        Just(AttemptEnd::Panicked),
         Just(AttemptEnd::FailedForGood),
         Just(AttemptEnd::Cancelled),
         Just(AttemptEnd::Expired),
+        Just(AttemptEnd::UnknownType),
         Just(AttemptEnd::Undecodable),
         Just(AttemptEnd::LeaseLost),
     ]
@@ -49,6 +51,30 @@ fn a_failed_attempt_is_tried_again_until_the_retries_are_used_up() {
 }
 
 #[test]
+fn a_panic_is_tried_again_like_a_failure_and_then_given_up() {
+    let policy = RetryPolicy { max_retries: 1, retry_delay: 10, exponential_backoff: true };
+    let at = |failures| verdict(AttemptEnd::Panicked, AttemptHistory { failures, ..FRESH }, &policy, 1.0);
+    assert_eq!(at(1), Verdict::RetryAfter(Duration::seconds(10)));
+    assert_eq!(at(2), Verdict::End(TaskState::Dead));
+}
+
+#[test]
+fn an_unknown_type_is_waited_for_a_quarter_of_an_hour_whatever_the_retries() {
+    let policy = RetryPolicy { max_retries: 0, ..RetryPolicy::default() };
+    let at = |lost_leases, jitter| {
+        verdict(AttemptEnd::UnknownType, AttemptHistory { lost_leases, ..FRESH }, &policy, jitter)
+    };
+    for (lost_leases, times) in [(1, 1), (2, 2), (3, 4), (4, 8)] {
+        assert_eq!(at(lost_leases, 0.0), Verdict::RetryAfter(UNKNOWN_TYPE_DELAY * times));
+        let Verdict::RetryAfter(delay) = at(lost_leases, 1.0) else { panic!("it is given up") };
+        assert_eq!(delay, UNKNOWN_TYPE_DELAY * times * 11 / 10, "a tenth more at most");
+    }
+    assert_eq!(at(MAX_LOST_LEASES, 0.0), Verdict::End(TaskState::Dead));
+    let undecodable = verdict(AttemptEnd::Undecodable, FRESH, &RetryPolicy::default(), 0.0);
+    assert_eq!(undecodable, Verdict::End(TaskState::Dead), "it is the same input the next time");
+}
+
+#[test]
 fn the_platform_gives_up_after_five_lost_leases() {
     let policy = RetryPolicy::default();
     let at = |lost_leases| verdict(AttemptEnd::LeaseLost, AttemptHistory { lost_leases, ..FRESH }, &policy, 0.5);
@@ -64,7 +90,9 @@ fn a_result_wins_over_a_cancellation_that_came_too_late() {
     let of = |end| verdict(end, cancelled, &RetryPolicy::default(), 0.0);
     assert_eq!(of(AttemptEnd::Succeeded), Verdict::End(TaskState::Completed));
     assert_eq!(of(AttemptEnd::Failed), Verdict::End(TaskState::Cancelled));
-    assert_eq!(of(AttemptEnd::LeaseLost), Verdict::End(TaskState::Cancelled));
+    for end in [AttemptEnd::LeaseLost, AttemptEnd::Panicked, AttemptEnd::UnknownType] {
+        assert_eq!(of(end), Verdict::End(TaskState::Cancelled));
+    }
 }
 
 proptest! {

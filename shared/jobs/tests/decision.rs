@@ -56,7 +56,7 @@ fn only_what_can_run_runs() {
     assert_eq!(refused(|_| {}), None);
     assert_eq!(refused(|task| task.expired = true), Some(AttemptEnd::Expired));
     assert_eq!(refused(|task| task.cancel_requested = true), Some(AttemptEnd::Cancelled));
-    assert_eq!(refused(|task| task.task_type = "gone".to_owned()), Some(AttemptEnd::Undecodable));
+    assert_eq!(refused(|task| task.task_type = "gone".to_owned()), Some(AttemptEnd::UnknownType));
     assert_eq!(refused(|task| task.input = raw("7")), Some(AttemptEnd::Undecodable));
     let both = |task: &mut Claimed| (task.expired, task.cancel_requested) = (true, true);
     assert_eq!(refused(both), Some(AttemptEnd::Cancelled), "what somebody asked for comes first");
@@ -122,6 +122,10 @@ fn a_permanent_failure_and_a_result_beyond_the_limit_are_not_retried() {
     assert_eq!(state(&end(&claimed(), permanent)), TaskState::Failed);
     let huge = raw(&format!("\"{}\"", "x".repeat(MAX_RESULT)));
     assert_eq!(state(&end(&claimed(), Ended::Answered(Ok(huge)))), TaskState::Failed);
+    // Each of these takes four bytes in an answer.
+    let quotes = |count: usize| Ended::Answered(Ok(raw(&format!("\"{}\"", r#"\""#.repeat(count)))));
+    assert_eq!(state(&end(&claimed(), quotes(MAX_RESULT / 4))), TaskState::Failed);
+    assert_eq!(state(&end(&claimed(), quotes(MAX_RESULT / 4 - 1))), TaskState::Completed);
 }
 
 #[test]
@@ -131,6 +135,35 @@ fn a_panic_and_a_time_limit_count_as_failures() {
         assert_eq!((state(&finish), finish.failed), (TaskState::Retrying, true));
         assert!(!finish.message.contains('\0'), "PostgreSQL's text holds no NUL");
     }
+}
+
+#[test]
+fn what_panics_until_its_retries_are_used_up_is_dead_with_that_reason() {
+    let mut again = claimed();
+    again.failures = 1;
+    let finish = end(&again, Ended::Panicked("index out of bounds".to_owned()));
+    assert_eq!(finish.message, "Task dead: panicked: index out of bounds");
+    let Ending::Finished { state: TaskState::Dead, result: None, error: Some(error) } = finish.ending else {
+        panic!("{finish:?}");
+    };
+    assert_eq!(error, "panicked: index out of bounds");
+}
+
+#[test]
+fn a_type_that_is_unknown_here_counts_as_a_lost_lease_until_it_is_given_up() {
+    let of = |lost_leases| {
+        let mut task = claimed();
+        (task.task_type, task.lost_leases) = ("of_the_next_release".to_owned(), lost_leases);
+        let refusal = refuse(&task, &Registry::standard()).err().unwrap();
+        finish_of(&task, Ended::Refused(refusal), false, 0.0).unwrap()
+    };
+    let first = of(0);
+    assert_eq!((state(&first), first.failed, first.lease_lost), (TaskState::Retrying, false, true));
+    assert!(first.message.starts_with("Attempt 1 failed (unknown_type: no code for"), "{}", first.message);
+    assert!(first.message.ends_with("retrying in 60.0 s"), "{}", first.message);
+    let last = of(4);
+    assert_eq!((state(&last), last.lease_lost), (TaskState::Dead, true));
+    assert!(last.message.starts_with("Task dead: unknown_type: "), "{}", last.message);
 }
 
 #[test]

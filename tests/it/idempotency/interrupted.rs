@@ -69,12 +69,12 @@ async fn a_request_that_dies_after_it_has_made_its_task_makes_no_second_one() {
     app.drain().await;
 }
 
-/// Sends a request whose answer reaches nobody and is not kept, though what it makes is made; then the same one, once that may be
-/// carried out anew. Both answers.
-async fn twice(app: &TestApp, actor: &Actor, path: &str, body: Value) -> (Value, Value) {
+/// Sends a request whose answer reaches nobody and is not kept, though what it makes is made, and waits until it may be carried out
+/// anew.
+async fn lost(app: &TestApp, actor: &Actor, path: &str, body: Value) -> Value {
     let before = app.table().hold(Moment::BeforeWrite, RECORD);
     let after = app.table().hold(Moment::BeforeWrite, RECORD);
-    let (first, ()) = tokio::join!(post(actor, path, "k", body.clone()), async {
+    let (first, ()) = tokio::join!(post(actor, path, "k", body), async {
         before.reached().await;
         before.release();
         after.reached().await;
@@ -82,10 +82,16 @@ async fn twice(app: &TestApp, actor: &Actor, path: &str, body: Value) -> (Value,
         after.release();
     });
     app.advance(lease());
+    first.expect(200).json()["data"].take()
+}
+
+/// Such a request, then the same one. Both answers.
+async fn twice(app: &TestApp, actor: &Actor, path: &str, body: Value) -> (Value, Value) {
+    let first = lost(app, actor, path, body.clone()).await;
     let again = post(actor, path, "k", body.clone()).await.expect(200);
     assert!(!replayed(&again), "it was found out anew");
     assert!(replayed(&post(actor, path, "k", body).await.expect(200)), "and is kept from now on");
-    (first.expect(200).json()["data"].take(), again.json()["data"].take())
+    (first, again.json()["data"].take())
 }
 
 /// Tasks that have failed, and one that ended well.
@@ -110,6 +116,21 @@ async fn a_task_that_was_tried_again_is_found_by_the_key_that_it_was_tried_again
     assert_eq!(again["retry_of"], *ids[0]);
     post(&user, &path, "other", json!({})).await.expect_problem(409, "retried_before");
     assert_eq!(app.count("select count(*) from tasks").await, 4);
+    app.drain().await;
+}
+
+#[tokio::test]
+async fn a_task_that_was_tried_again_is_found_by_the_key_however_much_waits_by_then() {
+    let app = TestApp::builder().without_rate_limits().var("MAX_WAITING_OF_USER", "1").spawn().await;
+    let (user, admin) = (app.user().await, app.admin().await);
+    let ids = failed(&app, &user).await;
+    admin.post("/tasks/queues/default/pause", json!({})).await.expect(200);
+    let path = format!("/tasks/retry/{}", ids[0]);
+    let first = lost(&app, &user, &path, json!({})).await;
+    post(&user, &format!("/tasks/retry/{}", ids[1]), "other", json!({})).await.expect(200);
+    let again = post(&user, &path, "k", json!({})).await.expect(200);
+    assert_eq!(again.json()["data"]["task_id"], first["task_id"]);
+    admin.post("/tasks/queues/default/resume", json!({})).await.expect(200);
     app.drain().await;
 }
 

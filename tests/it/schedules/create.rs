@@ -122,6 +122,29 @@ async fn data_that_every_run_would_copy_are_of_256_kib_at_most() {
 }
 
 #[tokio::test]
+async fn resources_are_of_16_kib_at_most_wherever_they_are_given() {
+    let app = TestApp::spawn().await;
+    let user = app.user().await;
+    let resources = |bytes: usize| json!({"pad": "x".repeat(bytes - r#"{"pad":""}"#.len())});
+    let (most, large) = (resources(16 * 1024), resources(16 * 1024 + 1));
+    let path = made(&user, body(every(60), json!({"resources": most}))).await;
+    let task = |resources: &Value| json!({"task_type": "sample", "data": {}, "resources": resources});
+    for (answer, pointer) in [
+        (user.post("/tasks/schedule", body(every(60), json!({"resources": large}))).await, "/resources"),
+        (user.patch(&path, json!({"resources": large})).await, "/resources"),
+        (user.post("/tasks/submit", task(&large)).await, "/resources"),
+        (user.post("/tasks/batch", json!({"tasks": [task(&most), task(&large)]})).await, "/tasks/1/resources"),
+    ] {
+        let errors = answer.expect_problem(422, "validation_failed").json()["errors"].take();
+        assert_eq!((&errors[0]["pointer"], &errors[0]["code"]), (&json!(pointer), &json!("too_long")), "{errors}");
+    }
+    user.submit(task(&most)).await;
+    app.drain().await;
+    assert_eq!(app.count("select count(*) from tasks").await, 1);
+    assert_eq!(app.count("select count(*) from schedules").await, 1);
+}
+
+#[tokio::test]
 async fn an_account_has_a_hundred_schedules_whoever_asks_at_once() {
     let app = TestApp::spawn().await;
     let user = app.user().await;

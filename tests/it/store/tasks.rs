@@ -423,18 +423,46 @@ async fn lists_page_by_cursor_and_filter() {
 }
 
 #[tokio::test]
+async fn a_result_that_is_faster_than_a_cancellation_leaves_no_error() {
+    let db = Scratch::new().await;
+    let conn = &mut *db.pool.acquire().await.unwrap();
+    let id = db.submit(1, 5, t0()).await;
+    let claimed = db.claim(Lane::Default, 1, t0()).await.remove(0);
+    cancel(conn, id, None, "enough", Some(t0() + s(1))).await.unwrap();
+    let ends = [finished(&claimed, TaskState::Completed)];
+    assert_eq!(tasks::finish(conn, &ends, Some(t0() + s(2))).await.unwrap()[0].state, TaskState::Completed);
+    assert_eq!(tasks::get(conn, id, None).await.unwrap().unwrap().error, None);
+    db.done().await;
+}
+
+#[tokio::test]
+async fn what_the_last_release_cancelled_without_its_reason_ends_all_the_same() {
+    let db = Scratch::new().await;
+    let conn = &mut *db.pool.acquire().await.unwrap();
+    let id = db.submit(1, 5, t0()).await;
+    let claimed = db.claim(Lane::Default, 1, t0()).await.remove(0);
+    sqlx::query("update tasks set cancel_requested = true, error = 'busy: earlier'").execute(&mut *conn).await.unwrap();
+    tasks::finish(conn, &[finished(&claimed, TaskState::Cancelled)], Some(t0() + s(2))).await.unwrap();
+    let record = tasks::get(conn, id, None).await.unwrap().unwrap();
+    assert_eq!(record.error.as_deref(), Some("the task was cancelled while it ran"));
+    db.done().await;
+}
+
+#[tokio::test]
 async fn a_retry_of_what_was_cancelled_meanwhile_becomes_its_end() {
     let db = Scratch::new().await;
     let conn = &mut *db.pool.acquire().await.unwrap();
     let task = db.task(1, 5, t0());
     tasks::submit(conn, &task, Some(t0())).await.unwrap();
     let claimed = db.claim(Lane::Default, 1, t0()).await.remove(0);
-    cancel(conn, task.id, None, "enough", Some(t0() + s(1))).await.unwrap();
+    for why in ["enough", "again"] {
+        cancel(conn, task.id, None, why, Some(t0() + s(1))).await.unwrap();
+    }
     let done = tasks::finish(conn, &[retry(&claimed, s(60))], Some(t0() + s(2))).await.unwrap();
     assert_eq!((done[0].state, done[0].delay), (TaskState::Cancelled, None));
     let record = tasks::get(conn, task.id, None).await.unwrap().unwrap();
     assert_eq!((record.state, record.ended_at), (TaskState::Cancelled, Some(t0() + s(2))));
-    assert_eq!(record.error.as_deref(), Some("the task was cancelled while it ran"));
+    assert_eq!(record.error.as_deref(), Some("enough"), "what was said first");
     let said: String = sqlx::query_scalar("select message from task_events order by at desc, id desc limit 1")
         .fetch_one(&mut *conn)
         .await

@@ -52,7 +52,7 @@ async fn cancelled_expired_and_dead_tasks_are_tried_again_too() {
     user.post(&format!("/tasks/cancel/{cancelled}"), json!({})).await.expect(200);
     let expired = user.submit(json!({"task_type": "sample", "data": {}, "expires_in": 1})).await;
     let dead = user.submit(json!({"task_type": "sample", "data": {}})).await;
-    app.change_task(&dead, "task_type = 'retired_type'").await;
+    app.change_task(&dead, "task_type = 'retired_type', lost_leases = 4").await;
     app.advance(chrono::Duration::seconds(2));
     app.drain().await;
     app.change_task(&dead, "task_type = 'sample'").await;
@@ -112,4 +112,74 @@ async fn only_those_who_manage_tasks_try_those_of_others_again_and_they_stay_the
     let new = retry(&admin, &id).await.expect(200).json()["data"]["task_id"].take();
     app.drain().await;
     assert_eq!(user.state_of(new.as_str().expect("an id")).await, "failed");
+}
+
+#[tokio::test]
+async fn who_has_too_much_waiting_tries_nothing_again() {
+    let app = TestApp::builder().without_rate_limits().var("MAX_WAITING_OF_USER", "20").spawn().await;
+    let (user, admin) = (app.user().await, app.admin().await);
+    let sample = |data: Value| json!({"task_type": "sample", "data": data});
+    let broken = sample(json!({"fail": "permanent"}));
+    let id = user.submit(broken.clone()).await;
+    let batch = user.post("/tasks/batch", json!({"tasks": [broken]})).await.expect(200).json();
+    let mut daily = sample(json!({}));
+    daily["schedule"] = json!({"type": "interval", "seconds": 86_400});
+    let schedule = user.post("/tasks/schedule", daily).await.expect(200).json();
+    let (batch, schedule) = (&batch["data"]["workflow_id"], &schedule["data"]["schedule_id"]);
+    let (batch, schedule) = (batch.as_str().expect("an id"), schedule.as_str().expect("an id"));
+    app.drain().await;
+    // What was counted is believed for some seconds.
+    app.advance(chrono::Duration::seconds(6));
+    admin.post("/tasks/queues/default/pause", json!({})).await.expect(200);
+    user.post("/tasks/batch", json!({"tasks": vec![sample(json!({})); 20]})).await.expect(200);
+    let whole = format!("/tasks/workflows/{batch}/retry");
+    for (path, body) in [
+        (format!("/tasks/retry/{id}"), Value::Null),
+        ("/tasks/bulk/retry".to_owned(), json!({"all": true})),
+        (whole.clone(), json!({})),
+        (format!("/tasks/schedules/{schedule}/run"), json!({})),
+    ] {
+        let refused = user.post(&path, body).await.expect_problem(429, "queue_full");
+        assert_eq!(refused.header("retry-after"), "5", "{path}");
+        assert_eq!(refused.json()["detail"], "too many tasks wait: your own in this lane", "{path}");
+    }
+    let counted = user.post("/tasks/bulk/retry", json!({"all": true, "dry_run": true})).await.expect(200).json();
+    assert_eq!(counted["data"]["matched"], 2);
+    assert_eq!(app.count("select count(*) from tasks").await, 22, "nothing is made");
+    // What operators try again for others is how things are mended.
+    retry(&admin, &id).await.expect(200);
+    admin.post("/tasks/queues/default/resume", json!({})).await.expect(200);
+    app.drain().await;
+    app.advance(chrono::Duration::seconds(6));
+    user.post(&whole, json!({})).await.expect(200);
+    app.drain().await;
+}
+
+#[tokio::test]
+async fn a_task_that_is_tried_again_counts_among_what_waits() {
+    let app = TestApp::builder().without_rate_limits().var("MAX_WAITING_OF_USER", "1").spawn().await;
+    let (user, admin) = (app.user().await, app.admin().await);
+    let (one, two) = (failed(&app, &user).await, failed(&app, &user).await);
+    admin.post("/tasks/queues/high/pause", json!({})).await.expect(200);
+    retry(&user, &one).await.expect(200);
+    retry(&user, &two).await.expect_problem(429, "queue_full");
+    admin.post("/tasks/queues/high/resume", json!({})).await.expect(200);
+    app.drain().await;
+    app.advance(chrono::Duration::seconds(6));
+    retry(&user, &two).await.expect(200);
+    app.drain().await;
+}
+
+#[tokio::test]
+async fn operators_try_everybodys_tasks_again_whatever_waits_of_their_own() {
+    let app = TestApp::builder().without_rate_limits().var("MAX_WAITING_OF_USER", "1").spawn().await;
+    let (user, admin) = (app.user().await, app.admin().await);
+    let (own, other, _) = (failed(&app, &admin).await, failed(&app, &admin).await, failed(&app, &user).await);
+    admin.post("/tasks/queues/high/pause", json!({})).await.expect(200);
+    retry(&admin, &own).await.expect(200);
+    retry(&admin, &other).await.expect_problem(429, "queue_full");
+    let done = admin.post("/tasks/bulk/retry", json!({"all": true})).await.expect(200).json();
+    assert_eq!(done["data"]["retried"], 2, "{done}");
+    admin.post("/tasks/queues/high/resume", json!({})).await.expect(200);
+    app.drain().await;
 }

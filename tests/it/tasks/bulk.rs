@@ -164,3 +164,20 @@ async fn the_tasks_of_a_workflow_are_listed_and_changed_by_its_id() {
         ("cancelled".to_owned(), "completed".to_owned())
     );
 }
+
+#[tokio::test]
+async fn what_many_are_tried_again_as_counts_among_what_waits() {
+    let app = TestApp::builder().without_rate_limits().var("MAX_WAITING_OF_USER", "2").spawn().await;
+    let (user, admin) = (app.user().await, app.admin().await);
+    for _ in 0..2 {
+        submit(&user, 5, json!({"fail": "permanent"})).await;
+    }
+    app.drain().await;
+    admin.post("/tasks/queues/default/pause", json!({})).await.expect(200);
+    let done = user.post("/tasks/bulk/retry", json!({"all": true})).await.expect(200).json();
+    assert_eq!(done["data"]["retried"], 2);
+    let one_more = json!({"task_type": "sample", "data": {}});
+    user.post("/tasks/submit", one_more).await.expect_problem(429, "queue_full");
+    admin.post("/tasks/queues/default/resume", json!({})).await.expect(200);
+    app.drain().await;
+}

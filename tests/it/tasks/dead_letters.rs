@@ -37,7 +37,7 @@ async fn dead_letters_are_browsed_with_their_reasons() {
     let app = TestApp::spawn().await;
     let (user, admin) = (app.user().await, app.admin().await);
     let gone = user.submit(json!({"task_type": "sample", "data": {}})).await;
-    app.change_task(&gone, "task_type = 'retired_type'").await;
+    app.change_task(&gone, "task_type = 'retired_type', lost_leases = 4").await;
     let failed = user.submit(json!({"task_type": "sample", "data": {"fail": "permanent"}})).await;
     spoiled(&app, &user, 1).await;
     assert_eq!(user.state_of(&failed).await, "failed");
@@ -184,4 +184,20 @@ async fn a_step_that_its_workflow_has_run_again_is_not_redriven() {
     let bulk = user.post("/tasks/bulk/retry", json!({"filter": {"status": "dead"}})).await.expect(200).json();
     assert_eq!(bulk["data"]["matched"], 0, "{bulk}");
     assert_eq!(app.count("select count(*) from tasks").await, 4);
+}
+
+#[tokio::test]
+async fn a_redrive_is_let_through_however_much_waits() {
+    let app = TestApp::builder().without_rate_limits().var("MAX_WAITING_OF_LANE", "20").spawn().await;
+    let (user, admin) = (app.user().await, app.admin().await);
+    spoiled(&app, &user, 1).await;
+    mend(&app).await;
+    admin.post("/tasks/queues/default/pause", json!({})).await.expect(200);
+    let task = json!({"task_type": "sample", "data": {}});
+    user.post("/tasks/batch", json!({"tasks": vec![task.clone(); 20]})).await.expect(200);
+    admin.post("/tasks/submit", task).await.expect_problem(429, "queue_full");
+    assert_eq!(redrive(&admin, json!({"all": true})).await["redriven"], 1);
+    admin.post("/tasks/queues/default/resume", json!({})).await.expect(200);
+    app.drain().await;
+    assert_eq!(app.count("select count(*) from tasks where state = 'completed'").await, 21);
 }

@@ -40,7 +40,8 @@ async fn any_end_releases_a_unique_key() {
     user.post(&format!("/tasks/cancel/{}", cancelled["task_id"].as_str().expect("an id")), json!({})).await.expect(200);
     let dead = unique(&user, json!({})).await;
     assert_ne!(dead["deduplicated"], true);
-    app.change_task(dead["task_id"].as_str().expect("an id"), "task_type = 'retired_type'").await;
+    let last = "task_type = 'retired_type', lost_leases = 4";
+    app.change_task(dead["task_id"].as_str().expect("an id"), last).await;
     app.drain().await;
     assert_ne!(unique(&user, json!({})).await["deduplicated"], true);
     app.drain().await;

@@ -112,7 +112,9 @@ async fn a_cancelled_task_whose_worker_vanished_ends_cancelled_and_does_not_run_
     app.advance(chrono::Duration::seconds(16));
     app.beat().await;
     app.drain().await;
-    assert_eq!(user.state_of(&id).await, "cancelled");
+    let task = user.task(&id).await;
+    assert_eq!(task["status"], "cancelled");
+    assert_eq!(task["error"], json!({"code": "cancelled", "message": "no longer needed"}));
     assert_eq!(app.runs_of(&id).await, 1);
 }
 

@@ -1,6 +1,8 @@
-use halyard_tests::TestApp;
+use halyard_tests::{Actor, TestApp, TestResponse};
 use http::Method;
 use serde_json::{Value, json};
+use sqlx::{Connection as _, PgConnection, Postgres, Transaction};
+use tokio::task::JoinHandle;
 
 use crate::assert_snapshot;
 
@@ -65,4 +67,55 @@ async fn a_stream_of_events_ends_with_the_task_and_does_not_begin_again() {
     assert!(ended.body.is_empty());
     let late = stream("00001-0000009999").await.expect(200).text();
     assert!(late.contains("event: end") && !late.contains("step 1"), "{late}");
+}
+
+/// Keeps everybody from the tasks.
+async fn hold(connection: &mut PgConnection) -> Transaction<'_, Postgres> {
+    let mut held = connection.begin().await.expect("a transaction");
+    sqlx::query("lock table tasks in access exclusive mode").execute(&mut *held).await.expect("a lock");
+    held
+}
+
+fn follow(user: &Actor, path: &str, form: &'static str) -> JoinHandle<TestResponse> {
+    let draft = user.request(Method::GET, path).header("accept", form);
+    tokio::spawn(draft.send())
+}
+
+#[tokio::test]
+async fn an_answer_ends_after_20_seconds_in_which_nothing_is_logged() {
+    let app = TestApp::spawn().await;
+    let user = app.user().await;
+    let id = user.submit(json!({"task_type": "sample", "data": {}})).await;
+    let mut connection = app.connect().await;
+    for (query, form, whole) in [("", "text/event-stream", "retry: 1000\n\n"), ("?follow=true", "text/plain", "")] {
+        let held = hold(&mut connection).await;
+        let follower = follow(&user, &format!("/tasks/logs/{id}{query}"), form);
+        app.until_waiting(1).await;
+        app.advance(chrono::Duration::seconds(19));
+        held.rollback().await.expect("out of the way");
+        // It has looked, and looks again.
+        let held = hold(&mut connection).await;
+        app.until_waiting(1).await;
+        app.advance(chrono::Duration::seconds(1));
+        held.rollback().await.expect("out of the way");
+        let answer = follower.await.expect("an answer").expect(200);
+        assert_eq!((answer.text().as_str(), answer.header("x-log-cursor")), (whole, ""), "{form}");
+    }
+    app.drain().await;
+}
+
+#[tokio::test]
+async fn who_follows_a_log_gets_its_first_lines_without_asking_again() {
+    let app = TestApp::spawn().await;
+    let user = app.user().await;
+    let id = user.submit(json!({"task_type": "sample", "data": {"steps": 2}})).await;
+    let mut connection = app.connect().await;
+    let held = hold(&mut connection).await;
+    let follower = follow(&user, &format!("/tasks/logs/{id}?follow=true"), "text/plain");
+    app.until_waiting(1).await;
+    held.rollback().await.expect("out of the way");
+    app.drain().await;
+    let answer = follower.await.expect("an answer").expect(200);
+    assert!(answer.text().contains("[attempt 1]"), "{}", answer.text());
+    assert!(!answer.header("x-log-cursor").is_empty());
 }

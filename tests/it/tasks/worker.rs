@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use halyard_cloud::{
     CallbackBell,
+    objects::{BucketName, ObjectTwin},
     queue::{QueueConfig, QueueName, QueueTwin},
     table::{TableName, TableTwin},
     task_logs::TaskLogs,
@@ -12,7 +13,7 @@ use halyard_domain::{Entropy, Lane, ManualClock};
 use halyard_jobs::{
     Registry,
     doorbell::LaneQueues,
-    worker::{LaneLimit, LaneLimits, Statements, Worker},
+    worker::{LaneLimit, LaneLimits, Results, Statements, Worker},
 };
 use halyard_store::Pool;
 
@@ -36,6 +37,7 @@ pub fn of(
     };
     let queue = QueueTwin::new(clock.clone(), [config]).expect("a queue");
     let table = TableName("task-logs".to_owned());
+    let bucket = BucketName("results".to_owned());
     let worker = Worker {
         statements: Statements::new(&pool),
         pool,
@@ -43,6 +45,14 @@ pub fn of(
         callbacks: CallbackBell::new(Arc::new(queue.clone()), QUEUE),
         queues: LaneQueues::from_urls([(lane, QUEUE)]),
         logs: TaskLogs::new(Arc::new(TableTwin::in_memory([table.clone()]).expect("a table")), table),
+        results: Results {
+            objects: Arc::new(ObjectTwin::in_memory(
+                clock.clone(),
+                Arc::new(Entropy::seeded(4)),
+                [(bucket.clone(), None)],
+            )),
+            bucket,
+        },
         registry,
         clock,
         entropy: Arc::new(Entropy::seeded(3)),

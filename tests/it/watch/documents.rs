@@ -27,6 +27,7 @@ async fn the_documents_lead_where_they_say_and_edits_show() {
     let mut watch = Watch::start(&tree.repository(), Some(&tree.target()), data.path());
     watch.until_healthy();
     let target = watch.target();
+    until_there(&watch, &target.anonymous()).await;
     let admin = target.admin().await;
 
     tree.replace("functions/status/src/routes/ping.rs", r#"status: "healthy""#, r#"status: "edited""#);
@@ -58,6 +59,16 @@ async fn until(watch: &Watch, actor: &Actor, path: &str, expected: &Value) {
     wait::until_every(PAUSE, what, SHOWS, async || {
         let answer = attempt(actor.request(Method::GET, path)).await?;
         says(&answer, expected).then_some(())
+    })
+    .await;
+}
+
+/// Asks until there are keys: a function is built when it is first asked, and that may take longer than a request may.
+async fn until_there(watch: &Watch, actor: &Actor) {
+    let path = "/.well-known/jwks.json";
+    let what = || format!("GET {path} to answer\n{}", watch.log());
+    wait::until_every(PAUSE, what, SHOWS, async || {
+        attempt(actor.request(Method::GET, path)).await?.get("keys").map(drop)
     })
     .await;
 }

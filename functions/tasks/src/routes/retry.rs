@@ -60,6 +60,13 @@ pub async fn handler(
     let wanted = Again { of, id: TaskId(new.make()), delay: chrono::Duration::zero() };
     let repeated = new.again();
     let done = database(&state, async |conn| {
+        // What the request made before it died is there, however much waits by now.
+        if let Some(mut made) = repeated::made(conn, repeated, &[wanted.id], now).await? {
+            return Ok(Ok(made.done.pop()));
+        }
+        if let Err(full) = state.gate.check_again(conn, caller.user_id, &[of], state.clock.now()).await? {
+            return Ok(Err(full));
+        }
         let mut done = tasks::again(conn, &[wanted], &terms, now).await?;
         // Somebody was faster by a moment: whose task it is shows now. If none is, the key is taken.
         if matches!(done.first(), Some((_, Retried::Before(None)))) {
@@ -69,14 +76,15 @@ pub async fn handler(
         if let Some(made) = repeated::made(conn, repeated && repeated::lost(&done), &[wanted.id], now).await? {
             done = made.done;
         }
-        Ok(done.pop())
+        Ok(Ok(done.pop()))
     });
-    let (_, outcome) = done.await.map_err(TaskError::from)?.ok_or(TaskError::NotFound)?;
+    let (_, outcome) = done.await.map_err(TaskError::from)??.ok_or(TaskError::NotFound)?;
     if let Retried::UnknownType(name) = &outcome {
         permitted::check(&state, &caller, name)?;
     }
     let new = new_task(outcome)?;
     ring_for(&state, [(new.lane, new.delay)].into_iter(), &ids).await;
+    state.gate.count(&state, caller.user_id, new.lane).await;
     let data = Response {
         task_id: new.id,
         retry_of: new.of,
@@ -119,6 +127,7 @@ pub fn describe(op: &mut Operation<'_>) {
         .problem(409, "retried_before", "another task tries it again")
         .problem(409, "unique_key_in_use", "a task that has not ended has its unique key")
         .problem(409, "unknown_task_type", "there is no code for its type any more")
-        .problem(409, "step_not_released", "it is a step that never had its input: its workflow can be retried");
+        .problem(409, "step_not_released", "it is a step that never had its input: its workflow can be retried")
+        .problem(429, "queue_full", "as many tasks wait as may, of the caller's or in the lane");
     permitted::describe(op);
 }

@@ -16,6 +16,10 @@ use crate::{
 pub enum Ended {
     /// The task's code answered.
     Answered(Result<Box<RawValue>, TaskFailure>),
+    /// It answered more than a row takes; the answer is stored.
+    Stored,
+    /// Likewise, but it could not be stored: why.
+    NotStored(String),
     /// It panicked.
     Panicked(String),
     /// It was stopped, by itself or by force.

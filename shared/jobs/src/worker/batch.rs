@@ -26,7 +26,7 @@ use tracing::Instrument as _;
 use super::{
     DATABASE, Outcome, Worker,
     attempt::{self, Ended, Limit},
-    decision, owner,
+    decision, owner, stored,
 };
 use crate::{
     context::{AttemptInfo, Handle, Stop, context},
@@ -128,6 +128,7 @@ impl<'a> Batch<'a> {
         let prepared = decision::refuse(&claimed, &self.worker.registry);
         let requires = self.worker.registry.get(&claimed.task_type).and_then(|task| task.requires());
         let (worker, owner) = (self.worker, claimed.user_id);
+        let (id, fence) = (claimed.id, claimed.fence);
         let span = tracing::info_span!(
             "attempt",
             task_id = %claimed.id,
@@ -151,7 +152,8 @@ impl<'a> Batch<'a> {
                     Ok(prepared) => {
                         handle.log(LogLevel::Info, format!("started by worker {}", worker.id));
                         tracing::debug!("attempt started");
-                        attempt::run(prepared, context, &handle, limit).await
+                        let ended = attempt::run(prepared, context, &handle, limit).await;
+                        stored::apart(worker, id, fence, ended, &handle, until).await
                     }
                 };
                 (place, ended)

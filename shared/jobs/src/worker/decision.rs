@@ -8,14 +8,18 @@ use halyard_domain::{
 };
 use halyard_store::tasks::{Claimed, Ending, Finish};
 
-use super::attempt::Ended;
+use super::{
+    attempt::Ended,
+    stored::{self, MAX_STORED_RESULT},
+};
 use crate::{
     context::Stop,
     registry::Registry,
     task::{FailureKind, Prepared},
 };
 
-/// The largest result that is kept, in bytes of JSON: what an answer of Lambda can carry, with room for the envelope.
+/// The largest result that is kept in a row, in the bytes that it takes in an answer of Lambda, with room for the envelope. Larger
+/// ones are stored apart.
 pub const MAX_RESULT: usize = 5 * 1024 * 1024;
 
 /// Why a claimed task is not run.
@@ -42,7 +46,7 @@ pub fn refuse(claimed: &Claimed, registry: &Registry) -> Result<Prepared, Refusa
     let Some(task) = registry.get(&claimed.task_type) else {
         let names = registry.names().collect::<Vec<_>>().join(", ");
         let why = format!("unknown_type: no code for {:?} here, only for {names}", claimed.task_type);
-        return refusal(AttemptEnd::Undecodable, why);
+        return refusal(AttemptEnd::UnknownType, why);
     };
     Arc::clone(task)
         .prepare(&claimed.input)
@@ -58,10 +62,21 @@ pub fn finish_of(claimed: &Claimed, ended: Ended, cancel_requested: bool, jitter
     let (mut result, mut after) = (None, None);
     let (end, why) = match ended {
         Ended::Stopped(Stop::LeaseLost) => return None,
-        Ended::Answered(Ok(answer)) if answer.get().len() > MAX_RESULT => {
-            let why = format!("result_too_large: {} bytes of at most {MAX_RESULT}", answer.get().len());
+        Ended::Answered(Ok(answer)) if !stored::fits(&answer) => {
+            let bytes = answer.get().len();
+            let why = if bytes > MAX_STORED_RESULT {
+                format!("result_too_large: {bytes} bytes of at most {MAX_STORED_RESULT}")
+            } else {
+                format!(
+                    "result_too_large: {bytes} bytes, and in an answer, where quotes take two, at most {MAX_RESULT} where a \
+                     later step takes the result"
+                )
+            };
             (AttemptEnd::FailedForGood, Some(why))
         }
+        Ended::Stored => (AttemptEnd::Succeeded, None),
+        // Nothing that the task's code did: it is tried again as if the worker had vanished.
+        Ended::NotStored(why) => (AttemptEnd::LeaseLost, Some(format!("result_not_stored: {why}"))),
         Ended::Answered(Ok(answer)) => {
             result = Some(answer);
             (AttemptEnd::Succeeded, None)
@@ -75,7 +90,7 @@ pub fn finish_of(claimed: &Claimed, ended: Ended, cancel_requested: bool, jitter
             after = failure.after.and_then(|wait| chrono::Duration::from_std(wait).ok());
             (end, Some(failure.to_string()))
         }
-        Ended::Panicked(text) => (AttemptEnd::Failed, Some(format!("panicked: {text}"))),
+        Ended::Panicked(text) => (AttemptEnd::Panicked, Some(format!("panicked: {text}"))),
         Ended::Stopped(Stop::Cancelled) => (AttemptEnd::Cancelled, Some(CANCELLED_WHILE_IT_RAN.to_owned())),
         Ended::Stopped(Stop::TimedOut) => {
             (AttemptEnd::Failed, Some(format!("timed_out: the attempt ran longer than {} s", claimed.timeout_s)))
@@ -88,8 +103,9 @@ pub fn finish_of(claimed: &Claimed, ended: Ended, cancel_requested: bool, jitter
     };
     // PostgreSQL's text holds no NUL.
     let why = why.map(|text| text.replace('\0', "\u{fffd}"));
-    let failed = matches!(end, AttemptEnd::Failed | AttemptEnd::FailedForGood);
-    let lease_lost = end == AttemptEnd::LeaseLost;
+    let failed = matches!(end, AttemptEnd::Failed | AttemptEnd::FailedForGood | AttemptEnd::Panicked);
+    // Nothing of the task's own ran: like a worker that vanished, it counts against the platform.
+    let lease_lost = matches!(end, AttemptEnd::LeaseLost | AttemptEnd::UnknownType);
     let history = AttemptHistory {
         failures: claimed.failures + i16::from(failed),
         lost_leases: claimed.lost_leases + i16::from(lease_lost),

@@ -8,6 +8,7 @@ mod fronts;
 mod limits;
 mod owner;
 mod statements;
+mod stored;
 mod tell;
 
 use std::{sync::Arc, time::Duration};
@@ -21,6 +22,7 @@ pub use attempt::{Ended, Limit, run as run_attempt};
 pub use decision::{MAX_RESULT, finish_of, refuse};
 pub use limits::{LaneLimit, LaneLimits};
 pub use statements::Statements;
+pub use stored::{MAX_STORED_RESULT, Results};
 
 use crate::{doorbell::LaneQueues, registry::Registry};
 
@@ -42,6 +44,8 @@ pub struct Worker {
     pub callbacks: CallbackBell,
     /// Where log lines go.
     pub logs: TaskLogs,
+    /// Where results go that are too large for a row.
+    pub results: Results,
     /// The task types that can be run.
     pub registry: Registry,
     /// Time.

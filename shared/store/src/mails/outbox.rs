@@ -188,17 +188,20 @@ pub async fn sweep(conn: &mut PgConnection, kept: Duration, limit: i64, now: Now
         with at as (
             select coalesce($3::timestamptz, statement_timestamp()) as now
         ), old as (
-            delete from mails where id in (
-                select m.id from mails m, at
-                where m.state <> 'owed' and m.ended_at < at.now - make_interval(secs => $1)
-                order by m.ended_at limit $2)
+            -- Not by a join, here and below: the index would be gone through, past what is old.
+            delete from mails where id = any (array(
+                select id from mails
+                where state <> 'owed'
+                  and ended_at < coalesce($3::timestamptz, statement_timestamp()) - make_interval(secs => $1)
+                order by ended_at limit $2))
             returning 1
         ), expired as (
             delete from mail_tokens t using at where t.expires_at < at.now - interval '1 hour'
         ), idle as (
-            delete from mail_limits where key in (
-                select l.key from mail_limits l, at where l.asked_at < at.now - interval '1 hour'
-                order by l.asked_at limit $2)
+            delete from mail_limits where key = any (array(
+                select key from mail_limits
+                where asked_at < coalesce($3::timestamptz, statement_timestamp()) - interval '1 hour'
+                order by asked_at limit $2))
         )
         select count(*) as "n!" from old
         "#,

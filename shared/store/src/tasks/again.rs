@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use halyard_domain::{
-    Lane, Priority, TaskId,
+    Lane, Priority, TaskId, UserId,
     task::{AGING_STEP, MAX_SEND_DELAY, TaskState, UNRELEASED},
 };
 use sqlx::PgConnection;
@@ -88,6 +88,9 @@ pub enum Retried {
 /// Tries ended tasks again, in one statement: new tasks with the same owner, type, input and options, their first events,
 /// doorbells owed, statistics, and the audit entry. Answers for each task that is there and within the scope.
 ///
+/// Of this and a [retry](crate::workflows::retry) of the workflow at the same moment, the one that has the step first runs it again.
+/// If that is the workflow, the answer here is `Before`.
+///
 /// A key that must be unique is taken along. If a task that has not ended has it, no new one is made: `Before(None)`.
 #[expect(clippy::too_many_lines, reason = "most of it is one statement")]
 pub async fn again(
@@ -113,13 +116,29 @@ pub async fn again(
             select c.old, t.retry_of, c.length + 1 from chain c join tasks t on t.id = c.before where c.length < $9
         ), chained as (
             select old, max(length) as length from chain group by old
+        ), origin (old, id, before, workflow_id, step) as (
+            -- The step that it is, or tries again.
+            select t.id, t.id, t.retry_of, t.workflow_id, t.step from tasks t where t.id = any ($1)
+            union all
+            select o.old, t.id, t.retry_of, t.workflow_id, t.step from origin o join tasks t on t.id = o.before
+            where o.workflow_id is null
         ), target as (
-            select t.id as old, t.state, t.task_type, t.available_at = $10 as unreleased,
-                   -- Its workflow has run the step again.
+            select t.id as old, t.state, t.task_type, o.id as root, o.workflow_id, o.step, t.available_at = $10 as unreleased,
+                   -- Another one: its workflow has run the step again.
                    (select s.task_id from workflow_steps s
-                    where s.workflow_id = t.workflow_id and s.step = t.step and s.task_id <> t.id) as newer,
+                    where s.workflow_id = o.workflow_id and s.step = o.step) as latest,
                    $9::int is null or coalesce((select length from chained where chained.old = t.id), 0) < $9 as often
-            from tasks t where t.id = any ($1) and ($6::bigint is null or t.user_id = $6)
+            from tasks t left join origin o on o.old = t.id and o.workflow_id is not null
+            where t.id = any ($1) and ($6::bigint is null or t.user_id = $6)
+        ), able as (
+            select old, root, workflow_id, step, latest from target
+            where state = any ($19) and state in ('failed', 'cancelled', 'expired', 'dead') and task_type = any ($12)
+              and often and not unreleased and coalesce(latest = root, true)
+        ), held as (
+            -- A retry of the workflow holds its steps, too (workflows::retry). After the wait for it the step has another task.
+            select a.old from able a
+                join workflow_steps s on s.workflow_id = a.workflow_id and s.step = a.step and s.task_id = a.root
+            order by s.workflow_id, s.step for update of s
         ), task as (
             insert into tasks (id, user_id, task_type, lane, priority, state, created_at, available_at, claim_order,
                                input, resources, callbacks, max_retries, retry_delay_s, exponential_backoff, timeout_s,
@@ -130,10 +149,9 @@ pub async fn again(
                    t.input, t.resources, t.callbacks, t.max_retries, t.retry_delay_s, t.exponential_backoff, t.timeout_s,
                    g.due + (t.expires_at - t.created_at), case when later then g.due end, $7, $8, t.id,
                    t.unique_key, t.concurrency_key, t.concurrency_limit
-            from given g join target on target.old = g.old join tasks t on t.id = g.old and t.id = any ($1)
-            where target.state = any ($19) and target.state in ('failed', 'cancelled', 'expired', 'dead')
-              and target.task_type = any ($12)
-              and target.often and not target.unreleased and target.newer is null
+            from given g join able on able.old = g.old join tasks t on t.id = g.old and t.id = any ($1)
+            -- As an array, which is whole before the first task is made: who waits for a step has made nothing that others wait for.
+            where able.old = any (array(select old from held union all select old from able where latest is null))
             on conflict do nothing
             returning id, retry_of, user_id, task_type, lane, priority, state, created_at, available_at
         ), event as (
@@ -154,8 +172,8 @@ pub async fn again(
         )
         select target.old as "old!", target.state as "old_state!", target.task_type as "task_type!",
                target.unreleased as "unreleased!", target.often as "often!",
-               coalesce((select r.id from tasks r where r.retry_of = target.old and r.workflow_id is null), target.newer)
-                   as before,
+               coalesce((select r.id from tasks r where r.retry_of = target.old and r.workflow_id is null),
+                        nullif(target.latest, target.root)) as before,
                task.id as "id?", task.lane as "lane?", task.priority as "priority?", task.state as "state?",
                task.created_at as "created_at?", task.available_at as "available_at?",
                (select count(*) from kept) as "kept!"
@@ -216,6 +234,16 @@ pub async fn again(
         outcomes.push((of, outcome));
     }
     Ok(outcomes)
+}
+
+/// The lanes of those of these tasks that are `owner`'s.
+pub async fn lanes_of(conn: &mut PgConnection, ids: &[TaskId], owner: UserId) -> Result<Vec<Lane>> {
+    let ids: Vec<_> = ids.iter().map(|id| id.0).collect();
+    let lanes =
+        sqlx::query_scalar!("select distinct lane from tasks where id = any ($1) and user_id = $2", &ids, owner.0)
+            .fetch_all(conn)
+            .await?;
+    lanes.iter().map(|lane| parse(lane)).collect()
 }
 
 /// Those of these tasks that are there, and try others again: what an earlier call of [`again`] made under the same ids. It made

@@ -61,7 +61,9 @@ pub async fn cancel_many(
             returning t.id, t.user_id, t.task_type, t.attempt, t.ended_at, t.workflow_id, t.concurrency_key,
                       target.state as before
         ), requested as (
-            update tasks t set cancel_requested = true
+            -- With the reason, for whoever ends it: that of the first who asked.
+            update tasks t set cancel_requested = true,
+                               error = case when t.cancel_requested then t.error else 'cancelled: ' || $3 end
             from target where t.id = target.id and t.id = any ($1) and target.state = 'running' and not $5
             returning t.id, t.attempt
         ), event as (

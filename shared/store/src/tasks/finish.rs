@@ -50,7 +50,7 @@ pub struct Finish {
     pub ending: Ending,
     /// Did the attempt end in failure? Counted in `failures`.
     pub failed: bool,
-    /// Did the attempt vanish? Counted in `lost_leases`.
+    /// Did the attempt vanish, or was its task's type unknown? Counted in `lost_leases`.
     pub lease_lost: bool,
     /// The event's text.
     pub message: String,
@@ -141,7 +141,10 @@ async fn commit(conn: &mut PgConnection, columns: &Columns<'_>, now: Now) -> Res
                 -- What was cancelled since the last renewal is not tried again.
                 state = case when g.delay is not null and t.cancel_requested then 'cancelled' else g.state end,
                 result = coalesce(g.result::json, t.result),
-                error = case when g.delay is not null and t.cancel_requested then $18 else g.error end,
+                -- Of what was cancelled: the reason, which whoever asked has left there.
+                error = case when not t.cancel_requested or g.delay is null and g.state <> 'cancelled' then g.error
+                             when starts_with(t.error, 'cancelled: ') then substr(t.error, length('cancelled: ') + 1)
+                             else $18 end,
                 progress = coalesce(g.progress::json, t.progress),
                 checkpoint = coalesce(g.checkpoint::json, t.checkpoint),
                 failures = t.failures + g.failed::int,

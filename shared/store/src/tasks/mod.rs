@@ -11,7 +11,7 @@
 //! | queued, scheduled, retrying | cancelled | `cancel_many`, the function `cancel_waiting`: state is claimable, row locked |
 //! | scheduled | scheduled, due later | `debounced`: it has not started, row locked |
 //! | scheduled | queued, scheduled | `workflows::commit`: it waits for other steps, and the workflow's version is the one that was read |
-//! | - | queued, scheduled | `again`: the id is new, and nobody else tries the same task again |
+//! | - | queued, scheduled | `again`: the id is new, and nobody else tries the same task again, its workflow included |
 //! | running | cancelled | `cancel_many` with force: state is running, row locked; the fence grows |
 //!
 //! Nothing changes a row in a terminal state, because no condition admits one.
@@ -29,11 +29,12 @@ mod paced;
 mod read;
 mod reap;
 mod renew;
+mod stored;
 mod submit;
 mod writer;
 
 pub(crate) use accept::Belonging;
-pub use again::{Again, AgainTerms, Retried, TriedAgain, again, made_again};
+pub use again::{Again, AgainTerms, Retried, TriedAgain, again, lanes_of, made_again};
 pub use cancel::{CancelTerms, Cancelled, cancel_many};
 pub use claim::{Claim, Claimed, Front, Look, claim};
 pub use dead::{DeadFilter, DeadLetter, dead_letters};
@@ -45,6 +46,7 @@ pub use paced::{debounced, forget_throttles, throttled};
 pub use read::{TaskEvent, TaskRecord, events, get};
 pub use reap::{Lost, expired_leases, release};
 pub use renew::{Renewal, Renewed, renew};
+pub use stored::{Room, note_stored};
 pub(crate) use submit::insert;
 pub use submit::{Concurrency, Holder, NewTask, Step, Submitted, Ties, submit, submit_many};
 pub use writer::{Writer, checkpoint};

@@ -39,6 +39,8 @@ pub struct TaskRecord {
     pub progress: Option<Box<RawValue>>,
     /// What its code returned.
     pub result: Option<Box<RawValue>>,
+    /// Under which key that is stored, if it is too large for a row.
+    pub result_key: Option<String>,
     /// Why the last attempt did not end well.
     pub error: Option<String>,
     /// As the client sent them.
@@ -93,7 +95,7 @@ pub async fn get(conn: &mut PgConnection, id: TaskId, owner: Option<UserId>) -> 
     let row = sqlx::query!(
         r#"
         select id, user_id, task_type, state, lane, priority, attempt, failures, lost_leases, max_retries, retry_delay_s,
-               exponential_backoff, timeout_s, progress as "progress: RawJson", result as "result: RawJson", error,
+               exponential_backoff, timeout_s, progress as "progress: RawJson", result as "result: RawJson", result_key, error,
                resources as "resources: RawJson", callbacks as "callbacks: RawJson", cancel_requested, created_at,
                scheduled_for, available_at, started_at, attempt_at, ended_at, expires_at, worker_id, worker_host, request_id,
                workflow_id, retry_of,
@@ -123,6 +125,8 @@ pub async fn get(conn: &mut PgConnection, id: TaskId, owner: Option<UserId>) -> 
         },
         timeout_s: row.timeout_s,
         progress: raw(row.progress),
+        // What an attempt noted that did not complete it says nothing.
+        result_key: row.result_key.filter(|_| row.state == TaskState::Completed.as_str() && row.result.is_none()),
         result: raw(row.result),
         error: row.error,
         resources: raw(row.resources),

@@ -42,7 +42,7 @@ pub async fn cancel(
             select cancel_waiting(array(select s.task_id from workflow_steps s where s.workflow_id = h.id), $3, h.now) as id
             from held h
         ), told as (
-            update tasks t set cancel_requested = true
+            update tasks t set cancel_requested = true, error = 'cancelled: ' || $3
             from held h join workflow_steps s on s.workflow_id = h.id
             where t.id = s.task_id and t.lease_until is not null and not t.cancel_requested
             returning t.id, t.attempt, h.now

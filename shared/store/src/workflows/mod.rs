@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | - | running | `create`: the id is new |
 //! | running | completed, failed, cancelled | `commit`: it runs; `snapshot` keeps others off |
-//! | completed, failed, cancelled | running, a new generation | `retry`: it has ended, and the version is the one that was read |
+//! | completed, failed, cancelled | running, a new generation | `retry`: it has ended, the version is the one that was read, and no step is tried again on its own |
 
 mod advance;
 mod cancel;
@@ -16,4 +16,4 @@ pub use advance::{Inputs, Released, Snapshot, commit, inputs, signalled, snapsho
 pub use cancel::{Cancelled, cancel};
 pub use create::{NewWorkflow, create};
 pub use read::{Counts, StepRecord, WorkflowRecord, WorkflowSummary, get, list, steps};
-pub use retry::{Again, latest, retry, to_retry};
+pub use retry::{Again, Retried, latest, retry, to_retry};

@@ -3,7 +3,7 @@
 use chrono::Duration;
 use halyard_domain::{Lane, Priority, TaskId, UserId, WorkflowId, retry::RetryPolicy, workflow::WorkflowState};
 use serde_json::{json, value::RawValue};
-use sqlx::PgConnection;
+use sqlx::{Connection as _, PgConnection};
 
 use crate::{
     Now, Result,
@@ -117,15 +117,35 @@ pub async fn latest(conn: &mut PgConnection, id: WorkflowId) -> Result<Vec<TaskI
     Ok(ids.into_iter().map(TaskId).collect())
 }
 
-/// Begins a new generation with these tasks, in one statement, unless the workflow is not what it was at `version`: then
-/// nothing is accepted, and the answer is empty.
+/// What became of a retry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Retried {
+    /// A new generation runs.
+    Accepted(Vec<Submitted>),
+    /// The workflow is not what it was when it was read.
+    TooLate,
+    /// This task, which has not ended, tries a step again outside of the workflow.
+    TriedApart(TaskId),
+}
+
+/// Begins a new generation with these tasks, unless the workflow is not what it was at `version`, or a step is being tried again on
+/// its own: then nothing is accepted. A transaction of its own, for whoever waited for others must look anew at what they did.
 pub async fn retry(
     conn: &mut PgConnection,
     id: WorkflowId,
     version: i64,
     tasks: &[NewTask],
     now: Now,
-) -> Result<Vec<Submitted>> {
+) -> Result<Retried> {
+    let mut tx = conn.begin().await?;
+    if !hold(&mut tx, id, version).await? {
+        tx.rollback().await?;
+        return Ok(Retried::TooLate);
+    }
+    if let Some(task) = tried_apart(&mut tx, id).await? {
+        tx.rollback().await?;
+        return Ok(Retried::TriedApart(task));
+    }
     let belonging = Belonging {
         workflow: json!({ "id": id.0.to_string(), "version": version }),
         before: Vec::new(),
@@ -133,5 +153,52 @@ pub async fn retry(
         needs_success: Vec::new(),
         gives: Vec::new(),
     };
-    insert(conn, tasks, Some(&belonging), now).await
+    let accepted = insert(&mut tx, tasks, Some(&belonging), now).await?;
+    tx.commit().await?;
+    Ok(Retried::Accepted(accepted))
+}
+
+/// Keeps others from retrying the workflow, and then from trying its steps again ([`tasks::again`](crate::tasks::again)), until
+/// the transaction ends. The workflow first: whoever takes a running one further holds it, and changes its steps.
+async fn hold(conn: &mut PgConnection, id: WorkflowId, version: i64) -> Result<bool> {
+    let held = sqlx::query_scalar!(
+        "select id from workflows where id = $1 and version = $2 and state <> 'running' for update",
+        id.0,
+        version,
+    )
+    .fetch_optional(&mut *conn)
+    .await?;
+    if held.is_none() {
+        return Ok(false);
+    }
+    sqlx::query_scalar!(
+        "select s.step from workflow_steps s join tasks t on t.id = s.task_id
+         where s.workflow_id = $1 and t.state <> 'completed' order by s.step for update of s",
+        id.0,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(true)
+}
+
+/// A task that has not ended and tries a step again outside of the workflow, or tries such a task again. Asked in a statement of its
+/// own: it sees what was committed while the steps were waited for.
+async fn tried_apart(conn: &mut PgConnection, id: WorkflowId) -> Result<Option<TaskId>> {
+    let task = sqlx::query_scalar!(
+        r#"
+        with recursive tries (id, ended) as (
+            select t.id, t.ended_at is not null
+            from workflow_steps s join tasks t on t.retry_of = s.task_id and t.workflow_id is null
+            where s.workflow_id = $1
+            union all
+            select t.id, t.ended_at is not null
+            from tries o join tasks t on t.retry_of = o.id and t.workflow_id is null
+        )
+        select id as "id!" from tries where not ended limit 1
+        "#,
+        id.0,
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(task.map(TaskId))
 }

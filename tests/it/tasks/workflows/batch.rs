@@ -90,6 +90,19 @@ async fn a_failure_in_a_parallel_batch_cancels_what_has_not_begun() {
 }
 
 #[tokio::test]
+async fn a_step_of_a_type_that_no_worker_knows_fails_its_batch_once_it_is_given_up() {
+    let app = TestApp::spawn().await;
+    let user = app.user().await;
+    let body = json!({"execution_mode": "sequential", "tasks": [says("a"), says("b")]});
+    let id = submit(&user, "/tasks/batch", body).await;
+    app.execute("update tasks set task_type = 'retired_type' where step = 0").await;
+    app.drain().await;
+    assert_eq!(states(&user, &id).await.0, "running");
+    app.drain_with_time().await;
+    assert_eq!(states(&user, &id).await, ("failed".to_owned(), vec!["dead".to_owned(), "cancelled".to_owned()]));
+}
+
+#[tokio::test]
 async fn the_ends_of_a_wide_batch_are_counted_many_at_a_time() {
     let app = TestApp::spawn().await;
     let user = app.user().await;

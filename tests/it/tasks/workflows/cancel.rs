@@ -27,6 +27,7 @@ async fn a_workflow_is_cancelled_as_a_whole() {
     assert_eq!(data, expected);
     let steps = ["completed", "cancelled", "cancelled", "cancelled"].map(str::to_owned);
     assert_eq!(states(&user, &id).await, ("cancelled".to_owned(), steps.to_vec()));
+    assert_eq!(user.task(&running).await["error"], json!({"code": "cancelled", "message": "enough"}));
     user.post(&format!("/tasks/workflows/{id}/cancel"), json!({})).await.expect_problem(409, "workflow_ended");
 }
 

@@ -1,7 +1,9 @@
 //! `POST /tasks/bulk/retry`
 
+use std::collections::BTreeSet;
+
 use axum::{extract::State, response::IntoResponse};
-use halyard_domain::{TaskId, authz::Permission, task::TaskState};
+use halyard_domain::{Lane, TaskId, authz::Permission, task::TaskState};
 use halyard_http::{
     ApiResult, Caller, Cursor, NewIds, RequestInfo, Valid, Validate, Violations, openapi::Operation, success,
 };
@@ -121,12 +123,18 @@ pub async fn handler(
     let types = permitted::types(&state, &caller);
     let done = database(&state, async |conn| {
         if let Some(made) = repeated::made(conn, again, &new_ids, now).await? {
-            return Ok((made.of, made.next, made.done));
+            return Ok(Ok((made.of, made.next, made.done)));
         }
         let filter = request.filter.of_store();
         let found = tasks::matching(conn, scope.into(), &filter, &TaskState::TRIED_AGAIN, true, cursor, limit).await?;
         if request.dry_run || found.ids.is_empty() {
-            return Ok((found.ids, found.next, Vec::new()));
+            return Ok(Ok((found.ids, found.next, Vec::new())));
+        }
+        // Operators are let through with whatever the filter finds, tasks of their own included.
+        if scope.is_some()
+            && let Err(full) = state.gate.check_again(conn, caller.user_id, &found.ids, state.clock.now()).await?
+        {
+            return Ok(Err(full));
         }
         let terms = AgainTerms {
             scope: scope.into(),
@@ -142,12 +150,12 @@ pub async fn handler(
         let wanted = found.ids.iter().rev().zip(&new_ids);
         let wanted: Vec<_> = wanted.map(|(&of, &id)| Again { of, id, delay: chrono::Duration::zero() }).collect();
         let done = tasks::again(conn, &wanted, &terms, now).await?;
-        match repeated::made(conn, again && repeated::lost(&done), &new_ids, now).await? {
-            Some(made) => Ok((made.of, made.next, made.done)),
-            None => Ok((found.ids, found.next, done)),
-        }
+        Ok(Ok(match repeated::made(conn, again && repeated::lost(&done), &new_ids, now).await? {
+            Some(made) => (made.of, made.next, made.done),
+            None => (found.ids, found.next, done),
+        }))
     });
-    let (found, next, done) = done.await.map_err(TaskError::from)?;
+    let (found, next, done) = done.await.map_err(TaskError::from)??;
     let mut skipped = Skipped::default();
     for (_, outcome) in &done {
         skipped.count(&state, outcome);
@@ -159,6 +167,10 @@ pub async fn handler(
         })
     };
     ring_for(&state, new().map(|new| (new.lane, new.delay)), &ids).await;
+    let lanes: BTreeSet<Lane> = new().map(|new| new.lane).collect();
+    for lane in lanes {
+        state.gate.count(&state, caller.user_id, lane).await;
+    }
     let tasks: Vec<_> = new().map(|new| Pair { task_id: new.id, retry_of: new.of }).collect();
     Ok(success(Response {
         dry_run: request.dry_run,
@@ -179,5 +191,6 @@ pub fn describe(op: &mut Operation<'_>) {
                  `next_cursor` goes on. `dry_run` counts.",
         )
         .example(json!({"filter": {"task_type": "sample", "status": "failed"}, "dry_run": true}))
-        .answers::<Response>("What was done, or would be.");
+        .answers::<Response>("What was done, or would be.")
+        .problem(429, "queue_full", "as many tasks wait as may, of the caller's or in a lane: nothing is tried again");
 }

@@ -178,6 +178,7 @@ pub async fn handler(
         if request.dry_run || found.is_empty() {
             return Ok((found, next, Vec::new()));
         }
+        // Whatever waits already: this is how operators recover, at a rate (gate.rs).
         let placed = |(place, (&of, &id)): (usize, _)| Again {
             of,
             id,

@@ -16,7 +16,7 @@ use http::{HeaderMap, StatusCode};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use super::database;
 use crate::{
@@ -66,14 +66,14 @@ pub async fn handler(
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let after = after.filter(|id| !id.is_empty()).map(|id| format::cursor(&id));
-    let until = Instant::now() + FOLLOW;
+    let until = state.clock.now() + FOLLOW;
     loop {
         // The state first: a task that has ended by now has all its lines.
         let found = database(&state, async |conn| tasks::get(conn, id, scope).await).await;
         let task = found.map_err(TaskError::from)?.ok_or(TaskError::NotFound)?;
         let lines = read(&state, id, after.as_deref()).await?;
         let waits = request.follow || format == Format::Events;
-        if !lines.is_empty() || !waits || task.state.is_terminal() || Instant::now() + LOOK > until {
+        if !lines.is_empty() || !waits || task.state.is_terminal() || state.clock.now() + LOOK > until {
             let whole = u32::try_from(lines.len()).is_ok_and(|count| count < LINES);
             return Ok(format.respond(&lines, after.as_deref(), &task, whole));
         }

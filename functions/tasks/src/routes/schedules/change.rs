@@ -62,6 +62,7 @@ pub struct Request {
     data: Option<Box<RawValue>>,
     #[schemars(range(min = 1, max = 10))]
     priority: Option<i64>,
+    /// Of 16 KiB of JSON text at most.
     #[serde(default, deserialize_with = "present")]
     #[schemars(with = "Option<Map<String, Value>>", extend("maxProperties" = MAX_RESOURCES))]
     resources: Option<Option<Map<String, Value>>>,

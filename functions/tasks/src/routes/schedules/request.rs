@@ -30,7 +30,7 @@ pub struct Request {
     /// Of each run: 1 (first) to 10; 5 when it is not given.
     #[schemars(range(min = 1, max = 10))]
     pub priority: Option<i64>,
-    /// Repeated in each run's status; nothing is allocated. 50 members at most.
+    /// Repeated in each run's status; nothing is allocated. 50 members at most, of 16 KiB of JSON text at most.
     #[schemars(extend("maxProperties" = MAX_RESOURCES))]
     pub resources: Option<Map<String, Value>>,
     pub callbacks: Option<Callbacks>,

@@ -46,11 +46,18 @@ pub async fn handler(
         return Ok(answer(id, &accepted));
     }
     let mut task = schedule.task(task_id, schedule.now);
+    let own = schedule.user_id == caller.user_id;
+    if own {
+        state.gate.check(caller.user_id, task.lane, state.clock.now())?;
+    }
     (task.request_id, task.traceparent) = (ids.request_id.clone(), ids.traceparent.clone());
     let made = database(&state, async |conn| schedules::run_now(conn, id, schedule.now, &task, now).await).await;
     // There is a run of this microsecond, or the schedule was deleted just now.
     let accepted = made.map_err(TaskError::from)?.ok_or(TaskError::ScheduleContended)?;
     submit::ring(&state, task.lane, &accepted, &ids).await;
+    if own && accepted.queue_position.is_none() {
+        state.gate.count(&state, caller.user_id, task.lane).await;
+    }
     Ok(answer(id, &accepted))
 }
 
@@ -71,6 +78,7 @@ pub fn describe(op: &mut Operation<'_>) {
         .links()
         .beside::<TaskId>("task_id")
         .leads_to("getTask", "id", "/data/task_id")
-        .problem(409, "contended", "it is run by somebody else at this very moment: try again");
+        .problem(409, "contended", "it is run by somebody else at this very moment: try again")
+        .problem(429, "queue_full", "as many tasks wait as may, of the caller's or in the lane");
     permitted::describe(op);
 }

@@ -28,6 +28,8 @@ const MAX_KEY: usize = 200;
 const MAX_CONCURRENCY: i64 = 100;
 /// The largest `resources`, in fields.
 pub const MAX_RESOURCES: usize = 50;
+/// And in bytes: they are in every status of the task, and with each run of a schedule.
+const MAX_RESOURCES_TEXT: usize = 16 * 1024;
 
 /// The body. Unknown fields are ignored, as the original does.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -39,7 +41,7 @@ pub struct Request {
     /// 1 (first) to 10; 5 when it is not given.
     #[schemars(range(min = 1, max = 10))]
     priority: Option<i64>,
-    /// Repeated in the task's status; nothing is allocated. 50 members at most.
+    /// Repeated in the task's status; nothing is allocated. 50 members at most, of 16 KiB of JSON text at most.
     #[schemars(extend("maxProperties" = MAX_RESOURCES))]
     pub resources: Option<Map<String, Value>>,
     pub callbacks: Option<Callbacks>,
@@ -178,6 +180,9 @@ impl Options<'_> {
         }
         let few = self.resources.is_none_or(|resources| resources.len() <= MAX_RESOURCES);
         violations.check(few, "/resources", "too_many", format!("may have {MAX_RESOURCES} fields at most"));
+        let text = self.resources.and_then(|resources| serde_json::to_string(resources).ok());
+        let short = text.is_none_or(|text| text.len() <= MAX_RESOURCES_TEXT);
+        violations.check(short, "/resources", "too_long", "may have at most 16 KiB of JSON text");
         if let Some(callbacks) = self.callbacks {
             violations.inside("/callbacks", callbacks);
         }

@@ -1,12 +1,14 @@
 //! `POST /tasks/workflows/{id}/retry`
 
+use std::collections::BTreeSet;
+
 use axum::{extract::State, response::IntoResponse};
-use halyard_domain::{TaskId, WorkflowId, authz::Permission, workflow::WorkflowState};
-use halyard_http::{ApiResult, AppPath, Caller, NewIds, RequestInfo, openapi::Operation, success};
+use halyard_domain::{Lane, TaskId, WorkflowId, authz::Permission, workflow::WorkflowState};
+use halyard_http::{ApiResult, AppPath, Caller, NewIds, Problem, RequestInfo, openapi::Operation, success};
 use halyard_jobs::doorbell::TraceIds;
 use halyard_store::{
     tasks::NewTask,
-    workflows::{self, Again},
+    workflows::{self, Again, Retried},
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -18,6 +20,9 @@ use crate::{
     state::{AppState, scope},
     workflow,
 };
+
+/// Seconds after which a step that is tried again on its own may have ended.
+const APART: u32 = 5;
 
 /// `data`.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -61,16 +66,28 @@ pub async fn handler(
     for step in &steps {
         permitted::check(&state, &caller, &step.task_type)?;
     }
+    let own = steps.iter().filter(|step| step.user_id == caller.user_id);
+    let lanes: BTreeSet<Lane> = own.map(|step| step.lane).collect();
+    for lane in &lanes {
+        state.gate.check(caller.user_id, *lane, state.clock.now())?;
+    }
     let ids = TraceIds { request_id: Some(info.request_id().to_string()), traceparent: Some(info.traceparent()) };
     let tasks: Vec<NewTask> = steps.into_iter().map(|step| again(&state, id, TaskId(new.make()), step, &ids)).collect();
     let now = state.clock.database_override();
-    let accepted = database(&state, async |conn| workflows::retry(conn, id, version, &tasks, now).await).await;
-    let accepted = accepted.map_err(TaskError::from)?;
-    if accepted.is_empty() {
+    let retried = database(&state, async |conn| workflows::retry(conn, id, version, &tasks, now).await).await;
+    let accepted = match retried.map_err(TaskError::from)? {
+        Retried::Accepted(accepted) => accepted,
         // Somebody else retries it in this very moment.
-        return Err(TaskError::WorkflowRuns.into());
-    }
+        Retried::TooLate => return Err(TaskError::WorkflowRuns.into()),
+        Retried::TriedApart(task) => {
+            let detail = format!("a step is tried again on its own, as {task}: wait for its end, or cancel it");
+            return Err(Problem::conflict("retried_before", detail).with_retry_after(APART));
+        }
+    };
     workflow::ring(&state, &tasks, &accepted, &ids).await;
+    for lane in lanes {
+        state.gate.count(&state, caller.user_id, lane).await;
+    }
     Ok(answer(id, tasks.iter().map(|task| task.id).collect()))
 }
 
@@ -86,7 +103,9 @@ pub fn describe(op: &mut Operation<'_>) {
         .answers::<Response>("A new generation runs.")
         .links()
         .problem(409, "workflow_not_ended", "it still runs")
-        .problem(409, "nothing_to_retry", "every step completed");
+        .problem(409, "nothing_to_retry", "every step completed")
+        .problem(409, "retried_before", "a step is tried again on its own, by a task that has not ended")
+        .problem(429, "queue_full", "as many tasks wait as may, of the caller's or in a lane");
     permitted::describe(op);
 }
 

@@ -29,6 +29,11 @@ impl Batch<'_> {
                 for renewal in asked {
                     let handle = &self.attempts[self.places[&renewal.id]].handle;
                     handle.give_back(renewal.progress.as_deref(), renewal.checkpoint);
+                    // It may have ended meanwhile: then its end takes along what it had saved.
+                    if let Some(end) = self.ready.iter_mut().find(|end| end.id == renewal.id) {
+                        end.progress = end.progress.take().or_else(|| handle.take_progress());
+                        end.checkpoint = end.checkpoint.take().or_else(|| handle.take_checkpoint());
+                    }
                 }
             }
             Done::Finished { ends, answer: Ok(rows), .. } => self.committed(&ends, rows),
